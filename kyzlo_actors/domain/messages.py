@@ -1,0 +1,412 @@
+"""Everything that moves between actors, except ticks and bars (see market.py).
+
+Events are in the past tense, commands are imperative. Each carries a `Stamp`: who caused it, and when.
+The chain of one trade: tick or bar -> SignalRaised -> ProposeOrder -> ApprovedOrder | OrderDenied
+-> OrderStatusChanged -> OrderFilled; all of it shares one `correlation_id`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from kyzlo_actors.domain.market import Bar, Mark, Tick
+from kyzlo_actors.domain.order import Order, OrderStatus, OrderTicket
+from kyzlo_actors.domain.session import SessionCalendar
+from kyzlo_actors.domain.values import Side, TradingState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """Identity, cause and times of a message. Times are int nanoseconds UTC.
+
+    `event_id` is a function of the inputs (see identity.py); `causation_id` is the id of what directly caused it;
+    `correlation_id` is the id of the trigger (tick, bar, timer, command) that began the whole chain.
+    `ts_event`: when it happened; `ts_init`: when it became known to us.
+    """
+
+    event_id: str
+    causation_id: str
+    correlation_id: str
+    ts_event: int
+    ts_init: int
+
+    def caused(self, event_id: str, *, ts_event: int, ts_init: int | None = None) -> Stamp:
+        """The stamp of something that this caused directly."""
+        return Stamp(
+            event_id=event_id,
+            causation_id=self.event_id,
+            correlation_id=self.correlation_id,
+            ts_event=ts_event,
+            ts_init=ts_event if ts_init is None else ts_init,
+        )
+
+
+# --- a symbol decides --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRaised:
+    """A strategy wants the position of `symbol` to become `target_position` (signed shares)."""
+
+    stamp: Stamp
+    symbol: str
+    strategy: str
+    target_position: Decimal
+    price: float
+    reason: str
+    natural_key: str
+    indicators: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposeOrder:
+    """Ask the risk gate for one order. `mark` is the price it was decided on; void after `deadline_ns`."""
+
+    stamp: Stamp
+    ticket: OrderTicket
+    strategy: str
+    mark: Mark
+    deadline_ns: int
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposeCancel:
+    """Ask for a cancel. It passes the risk gate, always granted, so that it cannot overtake its order."""
+
+    stamp: Stamp
+    symbol: str
+    client_order_id: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSnapshot:
+    """Ask for the broker's book of one symbol; goes through risk so that it follows every earlier order."""
+
+    stamp: Stamp
+    symbol: str
+    incarnation: int
+    reason: str
+
+
+# --- risk judges -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovedOrder:
+    """An order that may be sent. Approval is a type: only `domain/risk_core.py` makes one (a test guards it)."""
+
+    stamp: Stamp
+    ticket: OrderTicket
+    deadline_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDenied:
+    """Our own refusal: the order never reached the broker. `numbers` are the figures behind `code`."""
+
+    stamp: Stamp
+    symbol: str
+    client_order_id: str
+    code: str
+    detail: str
+    numbers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder:
+    """Cancel one order at the broker."""
+
+    stamp: Stamp
+    symbol: str
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelSymbolOrders:
+    """Cancel every order of one symbol (it was quarantined)."""
+
+    stamp: Stamp
+    symbol: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestBookSnapshot:
+    """RiskActor asks BrokerActor for the whole book (at start, and when a sequence gap shows)."""
+
+    stamp: Stamp
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyLossMeasured:
+    """The day's profit and loss against its limit, both in dollars; `breached` when the limit is reached."""
+
+    stamp: Stamp
+    pnl: Decimal
+    limit: Decimal
+    equity: Decimal
+    breached: bool
+
+
+# --- the broker's side tells -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderStatusChanged:
+    """An order moved. `sequence` is the symbol's newest broker sequence (only fills increase it)."""
+
+    stamp: Stamp
+    symbol: str
+    client_order_id: str
+    venue_order_id: str | None
+    status: OrderStatus
+    filled_qty: Decimal
+    reason: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilled:
+    """Shares traded: the *delta* of the order's cumulative quantity, booked exactly once.
+
+    `sequence` numbers the fills of one symbol without gaps. `synthetic` marks a price derived from cumulative
+    averages because the execution itself was never seen. `fee` is in dollars, >= 0.
+    """
+
+    stamp: Stamp
+    symbol: str
+    client_order_id: str
+    venue_order_id: str | None
+    execution_id: str
+    side: Side
+    qty: Decimal
+    price: Decimal
+    cum_qty: Decimal
+    leaves_qty: Decimal
+    status: OrderStatus
+    fee: Decimal
+    synthetic: bool
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionView:
+    """A position in the broker actor's book: signed shares, average cost, dollars realized, last fill sequence."""
+
+    symbol: str
+    qty: Decimal
+    avg_cost: Decimal
+    realized_pnl: Decimal
+    fees: Decimal
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionSnapshot:
+    """The broker actor's book of one symbol: the position, and every order that is not terminal."""
+
+    stamp: Stamp
+    symbol: str
+    incarnation: int
+    position: PositionView
+    orders: tuple[Order, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookSnapshot:
+    """The broker actor's whole book, after a clean reconciliation. Money in dollars.
+
+    `incarnation` is the broker actor's: an approval sent to an earlier one that is not in `orders` was never sent.
+    """
+
+    stamp: Stamp
+    incarnation: int
+    cash: Decimal
+    last_equity: Decimal
+    buying_power: Decimal
+    positions: tuple[PositionView, ...]
+    orders: tuple[Order, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarRead:
+    """The broker's calendar, read once a day and sent to risk, symbols and market data."""
+
+    stamp: Stamp
+    calendar: SessionCalendar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntriesBlocked:
+    """BrokerActor takes no new orders (not reconciled, breaker open, journal full …) until EntriesAllowed."""
+
+    stamp: Stamp
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntriesAllowed:
+    """BrokerActor is reconciled and takes orders again."""
+
+    stamp: Stamp
+
+
+# --- supervision and halt ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolQuarantined:
+    """A symbol crashed too often: it is denied orders until a person releases it; the others go on."""
+
+    stamp: Stamp
+    symbol: str
+    restarts: int
+    period_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingStateChanged:
+    """The guardian opened or shut the gate."""
+
+    stamp: Stamp
+    state: TradingState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaltOrdered:
+    """The guardian has latched: do the graceful part now."""
+
+    stamp: Stamp
+    halt_id: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAllOrders:
+    """Cancel everything that may be at the broker, take nothing new, and report until nothing is open."""
+
+    stamp: Stamp
+    halt_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaltAcknowledged:
+    """BrokerActor: the gate is sealed. No submission passes any more; `in_flight` were past it already."""
+
+    stamp: Stamp
+    halt_id: str
+    in_flight: tuple[str, ...]
+    open_orders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaltProgressed:
+    """How the graceful part goes: ids (client order ids) canceled, and those not yet proven terminal."""
+
+    stamp: Stamp
+    halt_id: str
+    canceled: tuple[str, ...]
+    open_orders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaltFinished:
+    """The graceful part ended: `clean` when every order was proven terminal within its time."""
+
+    stamp: Stamp
+    halt_id: str
+    clean: bool
+    canceled: tuple[str, ...]
+    open_orders: tuple[str, ...]
+
+
+# --- shells tell their own core ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerDue:
+    """A timer that a core asked for has run out; `now_ns` is the time of delivery."""
+
+    name: str
+    due_ns: int
+    now_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRefused:
+    """A message never left: the peer's mailbox was full or nobody listened. Nothing was delivered."""
+
+    to: str
+    message_id: str
+    now_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarksObserved:
+    """Newest prices of all symbols, read from the slots by RiskActor once a beat."""
+
+    marks: tuple[Mark, ...]
+    now_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarClosed:
+    """A closed bar as it left the ring; wraps the light record where a message is needed (journal, unions)."""
+
+    bar: Bar
+    now_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickRead:
+    """The newest tick at the moment the symbol read its slot."""
+
+    tick: Tick
+    now_ns: int
+
+
+# --- the owner's four names, as unions ---------------------------------------------------------------------------
+
+TickEvent = TickRead | BarClosed
+SignalEvent = SignalRaised
+OrderEvent = ProposeOrder | ApprovedOrder | OrderDenied | OrderStatusChanged
+FillEvent = OrderFilled
+
+MESSAGE_TYPES: tuple[type, ...] = (
+    SignalRaised,
+    ProposeOrder,
+    ProposeCancel,
+    RequestSnapshot,
+    ApprovedOrder,
+    OrderDenied,
+    CancelOrder,
+    CancelSymbolOrders,
+    RequestBookSnapshot,
+    DailyLossMeasured,
+    OrderStatusChanged,
+    OrderFilled,
+    PositionSnapshot,
+    BookSnapshot,
+    CalendarRead,
+    EntriesBlocked,
+    EntriesAllowed,
+    SymbolQuarantined,
+    TradingStateChanged,
+    HaltOrdered,
+    CancelAllOrders,
+    HaltAcknowledged,
+    HaltProgressed,
+    HaltFinished,
+    TimerDue,
+    SendRefused,
+    MarksObserved,
+    BarClosed,
+    TickRead,
+)
