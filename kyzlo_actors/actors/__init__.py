@@ -1,0 +1,1 @@
+"""The shells: processes that carry the cores, on Thespian."""

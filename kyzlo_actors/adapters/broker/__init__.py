@@ -1,0 +1,1 @@
+"""Brokers: orders out, order events in."""

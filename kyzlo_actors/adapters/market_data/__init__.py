@@ -1,0 +1,1 @@
+"""Market data feeds: trades in, ticks and bars out."""

@@ -1,0 +1,1 @@
+"""Where journaled records go to stay."""

@@ -1,0 +1,1 @@
+"""Strategies: the protocol in protocol.py, and those that ship with the house."""

@@ -1,0 +1,1 @@
+"""The main process: latch, watchdog, emergency cancel, halt certificate."""

@@ -1,0 +1,1 @@
+"""Machinery without decisions: clock, journal, mailboxes, codec, latch, logs."""

@@ -1,0 +1,1 @@
+"""The cores without processes: matching, backtest, replay and simulation."""
