@@ -4,38 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kyzlo_actors.domain import messages as m
+from kyzlo_actors.domain.messages import Message
 from kyzlo_actors.domain.order import OrderTicket
 from kyzlo_actors.domain.values import Severity
-
-# Everything an actor may send to another one over the data plane.
-Message = (
-    m.SignalRaised
-    | m.ProposeOrder
-    | m.ProposeCancel
-    | m.RequestSnapshot
-    | m.ApprovedOrder
-    | m.OrderDenied
-    | m.CancelOrder
-    | m.CancelSymbolOrders
-    | m.RequestBookSnapshot
-    | m.DailyLossMeasured
-    | m.OrderStatusChanged
-    | m.OrderFilled
-    | m.PositionSnapshot
-    | m.BookSnapshot
-    | m.CalendarRead
-    | m.EntriesBlocked
-    | m.EntriesAllowed
-    | m.SymbolQuarantined
-    | m.TradingStateChanged
-    | m.HaltOrdered
-    | m.CancelAllOrders
-    | m.HaltAcknowledged
-    | m.HaltProgressed
-    | m.HaltFinished
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:

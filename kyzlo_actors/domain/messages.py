@@ -91,6 +91,14 @@ class RequestSnapshot:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCalendar:
+    """Ask the broker actor for the calendar; the answer goes to `reply_to`."""
+
+    stamp: Stamp
+    reply_to: str
+
+
 # --- risk judges -------------------------------------------------------------------------------------------------
 
 
@@ -326,8 +334,63 @@ class HaltFinished:
     canceled: tuple[str, ...]
     open_orders: tuple[str, ...]
 
+Message = (
+    SignalRaised
+    | ProposeOrder
+    | ProposeCancel
+    | RequestSnapshot
+    | RequestCalendar
+    | ApprovedOrder
+    | OrderDenied
+    | CancelOrder
+    | CancelSymbolOrders
+    | RequestBookSnapshot
+    | DailyLossMeasured
+    | OrderStatusChanged
+    | OrderFilled
+    | PositionSnapshot
+    | BookSnapshot
+    | CalendarRead
+    | EntriesBlocked
+    | EntriesAllowed
+    | SymbolQuarantined
+    | TradingStateChanged
+    | HaltOrdered
+    | CancelAllOrders
+    | HaltAcknowledged
+    | HaltProgressed
+    | HaltFinished
+)
+"""Everything one actor may send to another over the data plane."""
+
 
 # --- shells tell their own core ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The actor runs: first event of every life. `incarnation` grows by one with each restart."""
+
+    incarnation: int
+    now_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A message taken out of the mailbox at `now_ns`; `sender` is the actor's name."""
+
+    message: Message
+    sender: str
+    now_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceObserved:
+    """The broker actor's published fill sequence of a symbol is ahead of ours: a message may be missing."""
+
+    symbol: str
+    sequence: int
+    now_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,9 +421,10 @@ class MarksObserved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarClosed:
-    """A closed bar as it left the ring; wraps the light record where a message is needed (journal, unions)."""
+    """A closed bar as it left the ring. `late`: too old to act on, to learn from only (history, a gap, a restart)."""
 
     bar: Bar
+    late: bool
     now_ns: int
 
 
@@ -384,6 +448,7 @@ MESSAGE_TYPES: tuple[type, ...] = (
     ProposeOrder,
     ProposeCancel,
     RequestSnapshot,
+    RequestCalendar,
     ApprovedOrder,
     OrderDenied,
     CancelOrder,
@@ -404,6 +469,9 @@ MESSAGE_TYPES: tuple[type, ...] = (
     HaltAcknowledged,
     HaltProgressed,
     HaltFinished,
+    Started,
+    Received,
+    SequenceObserved,
     TimerDue,
     SendRefused,
     MarksObserved,
