@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The environment of every script here: finds Python, builds the virtual environment from the lock, once.
 # Sourced. Afterwards KYZLO_HOME is the checkout and KYZLO_VENV a complete environment for it.
 #
