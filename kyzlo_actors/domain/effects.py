@@ -8,6 +8,7 @@ from kyzlo_actors.domain.messages import Message
 from kyzlo_actors.domain.order import OrderTicket
 from kyzlo_actors.domain.values import Severity
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
     """Post `message` to the mailbox of `to` (an actor name such as `risk`, `broker`, `symbol-AAPL`, `guardian`).

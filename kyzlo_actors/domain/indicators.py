@@ -49,4 +49,9 @@ class SimpleMovingAverage:
         fresh = SimpleMovingAverage(self.period)
         for value in values:
             fresh.update(value)
-        self.count, self._values, self._index, self._sum = fresh.count, fresh._values, fresh._index, fresh._sum
+        self.count, self._values, self._index, self._sum = (
+            fresh.count,
+            fresh._values,
+            fresh._index,
+            fresh._sum,
+        )

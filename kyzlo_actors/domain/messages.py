@@ -334,6 +334,7 @@ class HaltFinished:
     canceled: tuple[str, ...]
     open_orders: tuple[str, ...]
 
+
 Message = (
     SignalRaised
     | ProposeOrder

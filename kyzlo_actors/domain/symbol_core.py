@@ -92,7 +92,9 @@ class SymbolState:
 class SymbolCore:
     """Pure: time comes in the event, nothing leaves but effects. State is assigned last."""
 
-    def __init__(self, settings: SymbolSettings, strategy: Strategy, state: SymbolState | None = None) -> None:
+    def __init__(
+        self, settings: SymbolSettings, strategy: Strategy, state: SymbolState | None = None
+    ) -> None:
         self.settings = settings
         self.strategy = strategy
         self.state = state or SymbolState()
@@ -126,7 +128,8 @@ class SymbolCore:
                 return self._on_send_refused(state, event, effects)
             case Started():
                 self.strategy.on_start(self._context(state))
-                started = replace(state, incarnation=event.incarnation, pursuit=None)
+                # A new life never takes an answer to an old one's question: `synced` makes this a new question.
+                started = replace(state, incarnation=event.incarnation, pursuit=None, synced=True)
                 return self._ask(started, event.now_ns, "start", effects)
         assert_never(event)
 
@@ -192,7 +195,9 @@ class SymbolCore:
         )
         state = replace(state, pursuit=pursuit, last_target=signal.target_position)
         if not state.synced:
-            return self._give_up(state, pursuit, "NOT_SYNCED", "the position is not proven yet", now_ns, effects)
+            return self._give_up(
+                state, pursuit, "NOT_SYNCED", "the position is not proven yet", now_ns, effects
+            )
         return self._pursue(state, now_ns, effects)
 
     def _pursue(self, state: SymbolState, now_ns: int, effects: list[Effect]) -> SymbolState:
@@ -305,14 +310,16 @@ class SymbolCore:
             case OrderDenied() as denied if denied.client_order_id in state.orders:
                 # A refused wish is not repeated: the next signal will ask anew.
                 return replace(_without(state, denied.client_order_id), pursuit=None)
-            case PositionSnapshot() as snapshot if snapshot.incarnation == state.incarnation:
+            case PositionSnapshot() as snapshot if self._answers_us(state, snapshot):
                 return self._on_snapshot(state, snapshot, event.now_ns, effects)
             case CalendarRead() as read:
                 return replace(state, calendar=read.calendar)
             case _:
                 return state
 
-    def _on_fill(self, state: SymbolState, fill: OrderFilled, now_ns: int, effects: list[Effect]) -> SymbolState:
+    def _on_fill(
+        self, state: SymbolState, fill: OrderFilled, now_ns: int, effects: list[Effect]
+    ) -> SymbolState:
         if not state.synced or fill.sequence <= state.sequence:
             return state
         if fill.sequence > state.sequence + 1:
@@ -426,9 +433,12 @@ class SymbolCore:
     # --- helpers -------------------------------------------------------------------------------------------------
 
     def _ask(self, state: SymbolState, now_ns: int, reason: str, effects: list[Effect]) -> SymbolState:
-        """Stop proposing and ask for the broker actor's book, again each second until it answers."""
-        asked = state.asked + 1
-        request_id = event_id("snapshot", self.settings.symbol, state.incarnation, asked)
+        """Stop proposing and ask for the broker actor's book, again each second until it answers.
+
+        A repeated question keeps its id, so that a slow answer to the first one still counts.
+        """
+        asked = state.asked + 1 if state.synced else state.asked
+        request_id = self._request_id(state.incarnation, asked)
         stamp = Stamp(
             event_id=request_id,
             causation_id="",
@@ -442,6 +452,15 @@ class SymbolCore:
         effects.append(Send(to="risk", message=request))
         effects.append(Schedule(name=_SNAPSHOT_TIMER, due_ns=now_ns + SNAPSHOT_RETRY_NS))
         return replace(state, synced=False, asked=asked)
+
+    def _request_id(self, incarnation: int, asked: int) -> str:
+        return event_id("snapshot", self.settings.symbol, incarnation, asked)
+
+    def _answers_us(self, state: SymbolState, snapshot: PositionSnapshot) -> bool:
+        """Only the answer to the question that is still open: an older one may lack what was proposed since."""
+        return not state.synced and snapshot.stamp.causation_id == self._request_id(
+            state.incarnation, state.asked
+        )
 
     def _context(self, state: SymbolState) -> Context:
         return Context(

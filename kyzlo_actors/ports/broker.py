@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from kyzlo_actors.domain.broker import BrokerAccount, BrokerAsset, BrokerClock, BrokerOrder, BrokerPosition, BrokerState
+from kyzlo_actors.domain.broker import (
+    BrokerAccount,
+    BrokerAsset,
+    BrokerClock,
+    BrokerOrder,
+    BrokerPosition,
+    BrokerState,
+)
 from kyzlo_actors.domain.broker_events import (
     CancelAnswered,
     CancelFailed,

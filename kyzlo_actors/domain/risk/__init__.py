@@ -1,1 +1,1 @@
-"""Risk rules: each looks at one thing and denies with a code and its numbers."""
+"""Risk: the rules of the portfolio gate, and how often a crashed actor may be restarted."""

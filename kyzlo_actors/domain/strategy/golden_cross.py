@@ -25,7 +25,9 @@ class GoldenCrossParameters:
 
     def __post_init__(self) -> None:
         if not 1 <= self.fast < self.slow:
-            raise ValueError(f"fast must be at least 1 and below slow, not fast={self.fast}, slow={self.slow}")
+            raise ValueError(
+                f"fast must be at least 1 and below slow, not fast={self.fast}, slow={self.slow}"
+            )
         if self.slow > 200:
             raise ValueError(f"slow must be at most 200, not {self.slow}")
         if self.on not in ("bars", "ticks"):

@@ -125,7 +125,9 @@ def make_parameters(strategy: type[Strategy], given: Mapping[str, Any], *, field
     known = {f.name: f for f in fields(strategy.Parameters)}
     for key, value in given.items():
         if key not in known:
-            raise BadInput(f"{field_prefix}.{key}", value, f"{strategy.name} knows: {', '.join(sorted(known))}")
+            raise BadInput(
+                f"{field_prefix}.{key}", value, f"{strategy.name} knows: {', '.join(sorted(known))}"
+            )
         wanted = known[key].type
         if not _fits(value, str(wanted)):
             raise BadInput(f"{field_prefix}.{key}", value, f"give a value of type {wanted}")
