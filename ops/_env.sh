@@ -15,12 +15,23 @@ _kyzlo_die() {
 }
 
 # What an environment was built from. The path is part of it: scripts inside name their interpreter absolutely.
+_kyzlo_packages_stamp() {
+    { printf '%s\n' "$KYZLO_HOME"; cat "$_kyzlo_lock"; } | sha256sum | cut -d' ' -f1
+}
+
+# The project's own metadata (entry points) comes from pyproject.toml: a change there asks for much less.
 _kyzlo_stamp() {
-    { printf '%s\n' "$KYZLO_HOME"; cat "$_kyzlo_lock" "$KYZLO_HOME/pyproject.toml"; } | sha256sum | cut -d' ' -f1
+    _kyzlo_packages_stamp
+    sha256sum <"$KYZLO_HOME/pyproject.toml" | cut -d' ' -f1
 }
 
 _kyzlo_ready() { # VENV
     [ -r "$1/.kyzlo-stamp" ] && [ "$(cat "$1/.kyzlo-stamp")" = "$(_kyzlo_stamp)" ] && "$1/bin/python" -I -c '' 2>/dev/null
+}
+
+_kyzlo_has_packages() { # VENV
+    [ -r "$1/.kyzlo-stamp" ] && [ "$(head -n 1 "$1/.kyzlo-stamp")" = "$(_kyzlo_packages_stamp)" ] &&
+        "$1/bin/python" -I -c 'import setuptools' 2>/dev/null
 }
 
 # Sets _kyzlo_python. Each candidate is asked, not believed: a shim may exist and run nothing.
@@ -77,33 +88,38 @@ _kyzlo_step() { # WHAT COMMAND...
     wait "$child"
 }
 
-_kyzlo_build_with_uv() {
+_kyzlo_packages_with_uv() {
     rm -rf "$KYZLO_VENV"
     _kyzlo_step "making $KYZLO_VENV" uv venv --quiet --python "$_kyzlo_python" "$KYZLO_VENV" &&
-        _kyzlo_step "installing packages (about a minute)" \
-            uv pip install --quiet --python "$KYZLO_VENV/bin/python" --require-hashes -r "$_kyzlo_lock" &&
-        _kyzlo_step "installing kyzlo" uv pip install --quiet --python "$KYZLO_VENV/bin/python" \
-            --no-deps --no-build-isolation --editable "$KYZLO_HOME"
+        _kyzlo_step "installing packages (about a minute)" "${_kyzlo_uv[@]}" --require-hashes -r "$_kyzlo_lock"
 }
 
-_kyzlo_build_with_pip() {
-    local pip=("$KYZLO_VENV/bin/python" -I -m pip --quiet --disable-pip-version-check --no-input)
+_kyzlo_packages_with_pip() {
     rm -rf "$KYZLO_VENV"
     _kyzlo_step "making $KYZLO_VENV" "$_kyzlo_python" -I -m venv "$KYZLO_VENV" &&
-        _kyzlo_step "installing packages (about a minute)" \
-            env PIP_USER=0 "${pip[@]}" install --require-hashes -r "$_kyzlo_lock" &&
-        _kyzlo_step "installing kyzlo" \
-            env PIP_USER=0 "${pip[@]}" install --no-deps --no-build-isolation --editable "$KYZLO_HOME"
+        _kyzlo_step "installing packages (about a minute)" "${_kyzlo_pip[@]}" --require-hashes -r "$_kyzlo_lock"
+}
+
+# A configured pip may know a mirror that uv does not: where uv fails, pip gets its turn.
+_kyzlo_packages() {
+    _kyzlo_find_python
+    { command -v uv >/dev/null && _kyzlo_packages_with_uv; } ||
+        { "$_kyzlo_python" -I -c 'import venv, ensurepip' 2>>"$_kyzlo_log" && _kyzlo_packages_with_pip; }
+}
+
+# setuptools is among the packages, so the project itself is installed without fetching anything.
+_kyzlo_project() {
+    local installer=("${_kyzlo_pip[@]}")
+    "$KYZLO_VENV/bin/python" -I -c 'import pip' 2>/dev/null || installer=("${_kyzlo_uv[@]}")
+    _kyzlo_step "installing kyzlo" "${installer[@]}" --no-deps --no-build-isolation --editable "$KYZLO_HOME"
 }
 
 _kyzlo_build() {
-    _kyzlo_find_python
     _kyzlo_began=$SECONDS
     _kyzlo_log=$(mktemp)
-    # A configured pip may know a mirror that uv does not: where uv fails, pip gets its turn.
-    if { command -v uv >/dev/null && _kyzlo_build_with_uv; } || {
-        "$_kyzlo_python" -I -c 'import venv, ensurepip' 2>>"$_kyzlo_log" && _kyzlo_build_with_pip
-    }; then
+    _kyzlo_uv=(uv pip install --quiet --python "$KYZLO_VENV/bin/python")
+    _kyzlo_pip=(env PIP_USER=0 "$KYZLO_VENV/bin/python" -I -m pip install --quiet --disable-pip-version-check --no-input)
+    if { _kyzlo_has_packages "$KYZLO_VENV" && _kyzlo_project; } || { _kyzlo_packages && _kyzlo_project; }; then
         _kyzlo_stamp >"$KYZLO_VENV/.kyzlo-stamp.new"
         mv "$KYZLO_VENV/.kyzlo-stamp.new" "$KYZLO_VENV/.kyzlo-stamp"
         rm -f "$_kyzlo_log"
