@@ -76,6 +76,8 @@ def test_what_is_written_in_the_box_stays_in_it(systemd_box: SystemdBox) -> None
     systemd_box.run("touch", "/etc/kyzlo-box-was-here")
     assert systemd_box.path("/etc/kyzlo-box-was-here").exists()
     assert not Path("/etc/kyzlo-box-was-here").exists()
+    systemd_box.run("touch", f"{machinery.CHECKOUT}/kyzlo-box-was-here")
+    assert not (machinery.CHECKOUT / "kyzlo-box-was-here").exists()
 
 
 def test_a_failing_command_is_loud(systemd_box: SystemdBox) -> None:

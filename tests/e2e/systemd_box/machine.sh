@@ -48,8 +48,10 @@ mount_binds() {
     done <<<"$BOX_BINDS"
     # A checkout under /tmp, or on a disk of its own, is not in the overlay.
     if [ ! -e "$root$BOX_KEEP" ] || [ -z "$(ls -A "$root$BOX_KEEP")" ]; then
-        mkdir -p "$root$BOX_KEEP"
-        mount --bind "$BOX_KEEP" "$root$BOX_KEEP"
+        mkdir -p "$root$BOX_KEEP" "$BOX/scratch/keep-upper" "$BOX/scratch/keep-work"
+        mount -t overlay \
+            -o "lowerdir=$BOX_KEEP,upperdir=$BOX/scratch/keep-upper,workdir=$BOX/scratch/keep-work" \
+            box-checkout "$root$BOX_KEEP"
     fi
 }
 
