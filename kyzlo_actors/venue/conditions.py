@@ -1,0 +1,106 @@
+"""Trade conditions as the market-data vendor publishes them: what each print may move.
+
+Reference data of the protocol (wire format), not of a scenario.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+ODD_LOT: Final = 37
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One condition and whether a print that carries it updates high/low, last and volume."""
+
+    id: int
+    name: str
+    high_low: bool
+    last: bool
+    volume: bool
+
+    def as_json(self) -> dict[str, object]:
+        """A row of `/v3/reference/conditions`."""
+        rules = {
+            "updates_high_low": self.high_low,
+            "updates_open_close": self.last,
+            "updates_volume": self.volume,
+        }
+        return {
+            "id": self.id,
+            "type": "sale_condition",
+            "name": self.name,
+            "asset_class": "stocks",
+            "data_types": ["trade"],
+            "update_rules": {"consolidated": rules, "market_center": rules},
+        }
+
+
+def _rows(names: dict[int, str], high_low: bool, last: bool, volume: bool) -> list[Condition]:
+    return [
+        Condition(id=number, name=name, high_low=high_low, last=last, volume=volume)
+        for number, name in names.items()
+    ]
+
+
+_REGULAR: Final = {
+    1: "Acquisition",
+    3: "Automatic Execution",
+    4: "Bunched Trade",
+    6: "CAP Election",
+    8: "Closing Prints",
+    9: "Cross Trade",
+    11: "Distribution",
+    14: "Intermarket Sweep",
+    17: "Market Center Opening Trade",
+    18: "Market Center Reopening Trade",
+    19: "Market Center Closing Trade",
+    23: "Rule 155 Trade",
+    25: "Opening Prints",
+    27: "Stopped Stock (Regular Trade)",
+    28: "Re-Opening Prints",
+    34: "Split Trade",
+    35: "Stock Option Trade",
+    36: "Yellow Flag Regular Trade",
+    41: "Trade Thru Exempt",
+}
+_VOLUME_ONLY: Final = {
+    2: "Average Price Trade",
+    7: "Cash Sale",
+    12: "Form T/Extended Hours",
+    13: "Extended Hours (Sold Out Of Sequence)",
+    20: "Next Day",
+    21: "Price Variation Trade",
+    29: "Seller",
+    37: "Odd Lot Trade",
+    52: "Contingent Trade",
+    53: "Qualified Contingent Trade",
+}
+_NOT_LAST: Final = {
+    5: "Bunched Sold Trade",
+    10: "Derivatively Priced",
+    22: "Prior Reference Price",
+    32: "Sold (Out of Sequence)",
+    33: "Sold (Out of Sequence) Stopped Stock",
+}
+_OFFICIAL: Final = {15: "Market Center Official Close", 16: "Market Center Official Open"}
+_CORRECTED: Final = {38: "Corrected Consolidated Close"}
+
+CONDITIONS: Final[dict[int, Condition]] = {
+    row.id: row
+    for row in (
+        *_rows(_REGULAR, True, True, True),
+        *_rows(_VOLUME_ONLY, False, False, True),
+        *_rows(_NOT_LAST, True, False, True),
+        *_rows(_OFFICIAL, False, False, False),
+        *_rows(_CORRECTED, True, True, False),
+    )
+}
+
+
+def moves_price(conditions: Iterable[int]) -> bool:
+    """Whether a print with these conditions may be a bar's open, high, low or close."""
+    return all(CONDITIONS[number].last and CONDITIONS[number].high_low for number in conditions)

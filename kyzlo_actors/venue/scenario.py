@@ -1,0 +1,142 @@
+"""A scenario: everything the venue plays, read from one JSON file. The code holds no symbol, key or price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kyzlo_actors.domain.errors import BadInput
+from kyzlo_actors.venue.calendar import CalendarMode, CalendarRules
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AccountPart(_Part):
+    """The one account. Money in USD."""
+
+    account_number: str
+    cash: Annotated[Decimal, Field(gt=0)]
+    multiplier: Annotated[Decimal, Field(ge=1, le=4)] = Decimal(1)
+    max_open_orders: Annotated[int, Field(gt=0, le=100_000)] = 2_000
+
+
+class KeysPart(_Part):
+    """Keys the venue accepts: play money, so they are no secret."""
+
+    alpaca_key: str
+    alpaca_secret: str
+    polygon_key: str
+
+
+class CalendarPart(_Part):
+    """When it trades; see `calendar.py`."""
+
+    mode: CalendarMode
+    holidays: tuple[str, ...] = ()
+    early_closes: Mapping[str, str] = {}
+
+    @property
+    def rules(self) -> CalendarRules:
+        """The same as the calendar wants it."""
+        return CalendarRules(
+            mode=self.mode,
+            holidays=frozenset(self.holidays),
+            early_closes=tuple(sorted(self.early_closes.items())),
+        )
+
+
+class LatencyPart(_Part):
+    """How long an order and a cancel take to reach the market."""
+
+    route_ms: Annotated[int, Field(ge=0, le=60_000)] = 5
+    cancel_ms: Annotated[int, Field(ge=0, le=60_000)] = 10
+
+
+class MarketPart(_Part):
+    """What all symbols share: spread in basis points and the shares of odd lots and off-exchange prints."""
+
+    spread_bps: Annotated[float, Field(ge=0, le=1_000)] = 1.0
+    odd_lot_share: Share = 0.3
+    trf_share: Share = 0.2
+
+
+class SwingPart(_Part):
+    """A wave on the price: relative amplitude, and its period."""
+
+    amplitude: Annotated[float, Field(ge=0, le=0.5)]
+    period_seconds: Annotated[float, Field(gt=0)]
+
+
+class SymbolPart(_Part):
+    """One symbol. `volatility` is the relative size of its slow wandering, `tape` 1=A, 2=B, 3=C."""
+
+    symbol: str
+    name: str
+    exchange: str
+    tape: Annotated[int, Field(ge=1, le=3)]
+    start_price: Annotated[float, Field(ge=1)]
+    ticks_per_second: Annotated[float, Field(gt=0, le=200)]
+    volatility: Annotated[float, Field(ge=0, le=1)]
+    swing: SwingPart | None = None
+    tradable: bool = True
+    active: bool = True
+    fractionable: bool = True
+    shortable: bool = False
+
+
+class Scenario(_Part):
+    """One scenario file."""
+
+    name: str
+    account: AccountPart
+    keys: KeysPart
+    calendar: CalendarPart
+    latency: LatencyPart = LatencyPart()
+    market: MarketPart = MarketPart()
+    partial_fill_percent: Annotated[int, Field(ge=0, le=100)] = 10
+    rate_limit_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = 200
+    symbols: Annotated[tuple[SymbolPart, ...], Field(min_length=1, max_length=500)]
+
+    def symbol(self, name: str) -> SymbolPart | None:
+        """The symbol of that name."""
+        return next((part for part in self.symbols if part.symbol == name), None)
+
+
+def load_scenario(name_or_path: str | Path) -> Scenario:
+    """The scenario of a file, or of a name that is shipped with the package.
+
+    Raises: BadInput: no such file or name, or its content cannot be used.
+    """
+    text = _read(name_or_path)
+    try:
+        return Scenario.model_validate_json(text)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BadInput("scenario", str(name_or_path), f"{where}: {first['msg']}") from fault
+
+
+def shipped_scenarios() -> list[str]:
+    """Names that `load_scenario` knows without a path."""
+    folder = resources.files("kyzlo_actors.venue") / "scenarios"
+    return sorted(file.name.removesuffix(".json") for file in folder.iterdir() if file.name.endswith(".json"))
+
+
+def _read(name_or_path: str | Path) -> str:
+    if isinstance(name_or_path, str) and name_or_path in shipped_scenarios():
+        file = resources.files("kyzlo_actors.venue") / "scenarios" / f"{name_or_path}.json"
+        return file.read_text("utf-8")
+    try:
+        return Path(name_or_path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        known = ", ".join(shipped_scenarios())
+        raise BadInput("scenario", str(name_or_path), f"give a readable file or one of: {known}") from fault

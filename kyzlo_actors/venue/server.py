@@ -1,0 +1,203 @@
+"""The paper venue as a server: wires its parts together, listens on loopback, ends cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+from aiohttp import web
+
+from kyzlo_actors.domain.errors import Recoverable
+from kyzlo_actors.replay.fill_plan import FillPlan
+from kyzlo_actors.replay.matching import AccountTerms, MatchingEngine
+from kyzlo_actors.venue.alpaca_orders import AlpacaOrders
+from kyzlo_actors.venue.alpaca_positions import AlpacaPositions
+from kyzlo_actors.venue.alpaca_rest import AlpacaRest
+from kyzlo_actors.venue.calendar import VenueCalendar
+from kyzlo_actors.venue.clock import NowNs, wall_clock_ns
+from kyzlo_actors.venue.ctl import Ctl
+from kyzlo_actors.venue.desk import Desk
+from kyzlo_actors.venue.faults import Faults
+from kyzlo_actors.venue.feed import Feed
+from kyzlo_actors.venue.http import Gate, RateWindow
+from kyzlo_actors.venue.market import Market
+from kyzlo_actors.venue.options import VenueOptions
+from kyzlo_actors.venue.polygon_rest import PolygonRest
+from kyzlo_actors.venue.polygon_ws import PolygonStream
+from kyzlo_actors.venue.prints import Print, VenueBar
+from kyzlo_actors.venue.scenario import Scenario, load_scenario
+from kyzlo_actors.venue.trade_updates import TradeUpdates
+
+LOOPBACK: Final = "127.0.0.1"
+_GOING_AWAY: Final = 1001
+_MAX_BODY_BYTES: Final = 1024 * 1024
+_SHUTDOWN_SECONDS: Final = 1.0
+
+
+async def serve(
+    options: VenueOptions, *, ready: Callable[[int], None], now_ns: NowNs = wall_clock_ns
+) -> None:
+    """Serve until cancelled; `ready` gets the port once connections are answered.
+
+    Raises: BadInput: the scenario cannot be used. Recoverable: the port is taken.
+    """
+    parts = build(options, now_ns)
+    runner = web.AppRunner(parts.app(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, LOOPBACK, options.port)
+        try:
+            await site.start()
+        except OSError as fault:
+            raise Recoverable(f"cannot listen on {LOOPBACK}:{options.port}: {fault.strerror}") from fault
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(parts.feed.run())
+            tasks.create_task(parts.updates.run())
+            ready(int(runner.addresses[0][1]))
+    finally:
+        await runner.cleanup()
+
+
+def run(options: VenueOptions) -> int:
+    """Serve until SIGTERM or SIGINT; prints one JSON line with the addresses when ready. Returns 0."""
+    asyncio.run(_run(options))
+    return 0
+
+
+def addresses(port: int) -> dict[str, object]:
+    """What a client needs to know, as the ready line says it."""
+    return {
+        "ready": True,
+        "port": port,
+        "rest": f"http://{LOOPBACK}:{port}",
+        "trade_updates": f"ws://{LOOPBACK}:{port}/stream",
+        "polygon_ws": f"ws://{LOOPBACK}:{port}/stocks",
+        "polygon_rest": f"http://{LOOPBACK}:{port}",
+        "ctl": f"http://{LOOPBACK}:{port}/_ctl",
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueParts:
+    """Everything a venue is made of, wired but not yet listening."""
+
+    scenario: Scenario
+    desk: Desk
+    feed: Feed
+    updates: TradeUpdates
+    polygon: PolygonStream
+    routes: tuple[web.RouteDef, ...]
+
+    def app(self) -> web.Application:
+        """The web application; closing it says goodbye to every stream."""
+        app = web.Application(client_max_size=_MAX_BODY_BYTES)
+        app.add_routes(self.routes)
+
+        async def goodbye(_: web.Application) -> None:
+            await asyncio.gather(self.updates.close_all(_GOING_AWAY), self.polygon.close_all(_GOING_AWAY))
+
+        app.on_shutdown.append(goodbye)
+        return app
+
+
+def build(options: VenueOptions, now_ns: NowNs) -> VenueParts:
+    """Wire a venue.
+
+    Raises: BadInput: the scenario cannot be used.
+    """
+    scenario = load_scenario(options.scenario)
+    faults = Faults()
+    calendar = VenueCalendar(scenario.calendar.rules)
+    market = Market(scenario, seed=options.seed, speed=options.speed, is_open=calendar.is_open)
+    gate = Gate(
+        key=options.alpaca_key or scenario.keys.alpaca_key,
+        secret=options.alpaca_secret or scenario.keys.alpaca_secret,
+        rate=RateWindow(scenario.rate_limit_per_minute, now_ns),
+        faults=faults,
+    )
+    polygon_key = options.polygon_key or scenario.keys.polygon_key
+    updates = TradeUpdates(check_keys=gate.check_keys, faults=faults, now_ns=now_ns)
+    polygon = PolygonStream(key=polygon_key, faults=faults)
+    desk = _desk(options, scenario, market, calendar, now_ns, updates)
+    feed = Feed(market, calendar, now_ns, _Ears(desk, polygon))
+    orders = AlpacaOrders(desk, faults)
+    ctl = Ctl(desk=desk, faults=faults, feed=feed, orders=orders, updates=updates, polygon=polygon, gate=gate)
+    routes = (
+        *AlpacaRest(desk).routes(gate),
+        *orders.routes(gate),
+        *AlpacaPositions(desk).routes(gate),
+        *PolygonRest(market=market, key=polygon_key, now_ns=now_ns).routes(),
+        *ctl.routes(),
+        web.get("/stream", updates.handle),
+        web.get("/stocks", polygon.handle),
+    )
+    return VenueParts(
+        scenario=scenario, desk=desk, feed=feed, updates=updates, polygon=polygon, routes=routes
+    )
+
+
+def _desk(
+    options: VenueOptions,
+    scenario: Scenario,
+    market: Market,
+    calendar: VenueCalendar,
+    now_ns: NowNs,
+    updates: TradeUpdates,
+) -> Desk:
+    account_number = options.account_number or scenario.account.account_number
+    started_ns = now_ns()
+    terms = AccountTerms(
+        cash=scenario.account.cash,
+        multiplier=scenario.account.multiplier,
+        # A venue that starts again is a fresh account: it must not give the ids of its former life.
+        id_salt=f"{account_number}:{options.seed}:{started_ns}",
+        max_open_orders=scenario.account.max_open_orders,
+    )
+    plan = FillPlan(seed=options.seed, partial_percent=scenario.partial_fill_percent)
+    return Desk(
+        engine=MatchingEngine(terms, plan, session_open=calendar.is_open(started_ns)),
+        market=market,
+        calendar=calendar,
+        scenario=scenario,
+        account_number=account_number,
+        now_ns=now_ns,
+        publish=updates.publish,
+    )
+
+
+class _Ears:
+    """Prices reach the desk before the world hears of them: who reacts to a print meets that price."""
+
+    def __init__(self, desk: Desk, polygon: PolygonStream) -> None:
+        self._desk = desk
+        self._polygon = polygon
+
+    def on_session(self, is_open: bool, ts: int) -> None:
+        self._desk.on_session(is_open, ts)
+
+    def on_prints(self, prints: Sequence[Print]) -> None:
+        self._desk.on_prints(prints)
+        self._polygon.on_prints(prints)
+
+    def on_bars(self, channel: str, bars: Sequence[VenueBar]) -> None:
+        self._polygon.on_bars(channel, bars)
+
+
+async def _run(options: VenueOptions) -> None:
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(serve(options, ready=_announce))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _announce(port: int) -> None:
+    sys.stdout.write(orjson.dumps(addresses(port)).decode() + "\n")
+    sys.stdout.flush()
