@@ -157,6 +157,9 @@ class SystemdBox:
         self.run("chmod", "-R", "a+rX", "/opt/kyzlo")
         base = Path(sys.base_prefix)
         prefix = str(base) if base.is_relative_to("/usr") else PYTHON_IN_BOX
+        # An interpreter with a shared libpython looks for it where it was built, which a sandbox may hide.
+        self.write("/etc/ld.so.conf.d/kyzlo-python.conf", f"{prefix}/lib\n")
+        self.run("ldconfig")
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
         self.run(f"{prefix}/bin/{version}", "-I", "-m", "venv", "--without-pip", "/opt/kyzlo/.venv")
         site = f"/opt/kyzlo/.venv/lib/{version}/site-packages"
