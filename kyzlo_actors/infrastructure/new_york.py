@@ -54,3 +54,8 @@ class RegularHours:
         self._day_end_ns = new_york_ns(day + timedelta(days=1), time.min)
         self._open_ns = new_york_ns(day, _REGULAR_OPEN)
         self._close_ns = new_york_ns(day, _REGULAR_CLOSE)
+
+
+def new_york_date(ts: int) -> str:
+    """The New York date (`YYYY-MM-DD`) of an instant in ns UTC."""
+    return datetime.fromtimestamp(ts // NS_PER_SECOND, new_york()).date().isoformat()
