@@ -1,0 +1,157 @@
+"""PersistenceActor: follows every actor's journal and stores it exactly once; it never stands in anybody's way."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from kyzlo_actors.actors.base import KyzloActor, crash
+from kyzlo_actors.actors.control import StartActor
+from kyzlo_actors.actors.registry import Registry
+from kyzlo_actors.domain.errors import Recoverable
+from kyzlo_actors.domain.values import NS_PER_SECOND
+from kyzlo_actors.infrastructure.journal_reader import JournalFollower, prune, sync_segments
+from kyzlo_actors.infrastructure.mailbox.board import BoardSlot
+from kyzlo_actors.ports.persistence import Archive, StoredRecord
+
+BATCH_RECORDS: Final = 2_000
+IDLE_SECONDS: Final = 0.2
+RETRY_SECONDS: Final = 1.0
+SYNC_EVERY_NS: Final = NS_PER_SECOND
+PRUNE_EVERY_NS: Final = 30 * NS_PER_SECOND
+_STOP_SECONDS: Final = 1.0
+
+
+class PersistenceActor(KyzloActor):
+    """One work thread; the store may be slow or away: journals grow meanwhile, nothing is lost."""
+
+    def on_start(self, message: StartActor) -> None:
+        self._shipper = Shipper(self.registry, self.row)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)
+        self._thread.start()
+
+    def on_exit(self) -> None:
+        self._stopping.set()
+        self._thread.join(_STOP_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self.beat()
+                self._stopping.wait(self._shipper.turn())
+            self._shipper.turn()  # what was written until the end
+            self._shipper.close()
+        except BaseException:  # crash-only, see base.py
+            crash(self.log, "persistence: the work thread failed")
+
+
+class Shipper:
+    """Reads the journals in turn, at most `BATCH_RECORDS` at a time, and stores records with their offsets."""
+
+    def __init__(self, registry: Registry, row: BoardSlot) -> None:
+        self._registry = registry
+        self._row = row
+        self._clock = registry.clock
+        self._log = logging.getLogger("kyzlo")
+        self._root = registry.layout.state_directory / "journal"
+        self._archive: Archive | None = None
+        self._followers: dict[str, JournalFollower] = {}
+        self._offsets: dict[str, int] = {}
+        self._unstored: list[StoredRecord] = []
+        self._next_sync_ns = 0
+        self._next_prune_ns = 0
+        self.stored = 0
+
+    def turn(self) -> float:
+        """One round; returns the seconds to wait before the next."""
+        try:
+            archive = self._opened()
+            self._find_journals()
+            self._sync_symbols()
+            count = self._ship(archive)
+        except Recoverable as error:
+            self._log.warning("the store does not take records now: %s", error)
+            self._archive = None
+            return RETRY_SECONDS
+        self._prune()
+        self._row.publish(ready=1, sequence=self.stored)
+        return 0.0 if count else IDLE_SECONDS
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._archive is not None:
+            self._archive.close()
+
+    def _opened(self) -> Archive:
+        if self._archive is None:
+            self._archive = self._registry.open_archive()
+            self._offsets = self._archive.offsets()
+        return self._archive
+
+    def _find_journals(self) -> None:
+        """A journal that appears later (a symbol that was added) is found here; there are as many as actors."""
+        if not self._root.is_dir():
+            return
+        for directory in sorted(self._root.iterdir()):
+            writer = directory.name
+            if writer not in self._followers and directory.is_dir():
+                self._followers[writer] = JournalFollower(directory, self._offsets.get(writer, 0) + 1)
+
+    def _ship(self, archive: Archive) -> int:
+        if not self._unstored:
+            self._unstored = self._gather()
+        if not self._unstored:
+            return 0
+        offsets = {**self._offsets}
+        for record in self._unstored:
+            offsets[record.writer_id] = record.sequence
+        archive.store(self._unstored, offsets)
+        # Only what is stored counts; a refused batch is kept and offered again.
+        self._offsets = offsets
+        count, self._unstored = len(self._unstored), []
+        self.stored += count
+        return count
+
+    def _gather(self) -> list[StoredRecord]:
+        batch: list[StoredRecord] = []
+        for writer, follower in self._followers.items():
+            room = BATCH_RECORDS - len(batch)
+            if room <= 0:
+                break
+            batch += [
+                StoredRecord(writer_id=writer, sequence=r.seq, tx_time=r.tx_time, body=r.body)
+                for r in follower.poll(room)
+            ]
+        return batch
+
+    def _sync_symbols(self) -> None:
+        """Symbol segments have no sync thread of their own: theirs is here, once a second."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._next_sync_ns:
+            self._next_sync_ns = now_ns + SYNC_EVERY_NS
+            for writer in self._followers:
+                if writer.startswith("symbol-"):
+                    sync_segments(self._root / writer)
+
+    def _prune(self) -> None:
+        """Drop what is stored *and* behind the actor's snapshot: recovery needs the rest."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns < self._next_prune_ns:
+            return
+        self._next_prune_ns = now_ns + PRUNE_EVERY_NS
+        for writer in self._followers:
+            through = min(self._offsets.get(writer, 0), self._snapshot_sequence(writer))
+            if through > 0:
+                prune(self._root / writer, through)
+
+    def _snapshot_sequence(self, writer: str) -> int:
+        path: Path = self._registry.layout.snapshots / f"{writer}.json"
+        try:
+            return int(orjson.loads(path.read_bytes())["sequence"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0

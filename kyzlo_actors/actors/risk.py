@@ -1,0 +1,110 @@
+"""RiskActor: the single portfolio gate, and the owner of the symbols.
+
+It forks its SymbolSupervisors first and starts its work thread after that: a process with threads must not fork.
+When a supervisor dies it dies too, and RootActor builds the whole subtree anew.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from thespian.actors import ChildActorExited
+
+from kyzlo_actors.actors.base import EXIT_CRASHED, KyzloActor
+from kyzlo_actors.actors.control import StartActor
+from kyzlo_actors.actors.gate import Gate
+from kyzlo_actors.actors.registry import Registry
+from kyzlo_actors.actors.shell import CoreShell
+from kyzlo_actors.actors.symbol_supervisor import SymbolSupervisor
+from kyzlo_actors.domain.market import Mark
+from kyzlo_actors.domain.messages import MarksObserved, ProposeOrder, SequenceObserved
+from kyzlo_actors.domain.risk_core import RiskCore
+from kyzlo_actors.infrastructure.journal import SyncPolicy
+from kyzlo_actors.infrastructure.mailbox.board import Board, BoardSlot
+from kyzlo_actors.infrastructure.mailbox.latest_tick import TickSlots
+
+
+class RiskActor(KyzloActor):
+    """Forks supervisors, then judges."""
+
+    def on_start(self, message: StartActor) -> None:
+        for supervisor in self.registry.layout.supervisors:
+            child = self.createActor(SymbolSupervisor)
+            self.send(child, StartActor(name=supervisor, incarnation=message.incarnation))
+        self._shell = RiskShell(message.name, self.registry, self.row, self.board)
+        self._shell.start()
+
+    def on_message(self, message: Any, sender: Any) -> None:
+        if isinstance(message, ChildActorExited):
+            # Whoever forks must have no threads, and we have one: RootActor rebuilds the subtree.
+            self.log.critical("a symbol supervisor died; the risk gate goes down with its symbols")
+            os._exit(EXIT_CRASHED)
+
+    def on_exit(self) -> None:
+        self._shell.stop()
+
+
+class RiskShell(CoreShell):
+    """Reads the gate byte and its own marks before it lets the core judge anything."""
+
+    core: RiskCore
+
+    def __init__(self, name: str, registry: Registry, row: BoardSlot, board: Board) -> None:
+        sync = SyncPolicy.STRICT if registry.journal.strict else SyncPolicy.GROUP
+        super().__init__(name, RiskCore(registry.risk_limits), registry, row, sync)
+        layout = registry.layout
+        self._symbols = layout.symbols
+        self._rows = {symbol: board.row(f"symbol-{symbol}") for symbol in layout.symbols}
+        self._versions = [0] * len(layout.symbols)
+        self._next_marks_ns = 0
+
+    def open(self) -> None:
+        layout = self.registry.layout
+        self._slots = TickSlots.open(layout.slots, layout.symbols)
+        self._gate = Gate(layout)
+
+    def before(self, message: Any) -> None:
+        self._read_gate()
+        if isinstance(message, ProposeOrder):
+            self._observe_marks([self._symbols.index(message.ticket.symbol)])
+
+    def on_turn(self, now_ns: int) -> None:
+        self._read_gate()
+        if now_ns < self._next_marks_ns:
+            return
+        self._next_marks_ns = now_ns + int(self.registry.supervision.beat_seconds * 1e9)
+        self._observe_marks(range(len(self._symbols)))
+        self._compare_sequences(now_ns)
+        state = self.core.state
+        self.row.publish(ready=int(state.synced), unrealized_pnl=float(state.daily_pnl))
+
+    def _read_gate(self) -> None:
+        change = self._gate.change_from(self.core.state.trading_state, self.clock.now_ns())
+        if change is not None:
+            self.process(change)
+
+    def _observe_marks(self, indices: Any) -> None:
+        marks: list[Mark] = []
+        for index in indices:
+            if self._slots.version(index) == self._versions[index]:
+                continue
+            view = self._slots.read(index)
+            if view is None or view.tick is None:
+                continue
+            self._versions[index] = view.version
+            tick = view.tick
+            marks.append(Mark(tick.symbol, tick.price, tick.ts_event, tick.ts_init))
+        if marks:
+            self.process(MarksObserved(marks=tuple(marks), now_ns=self.clock.now_ns()))
+
+    def _compare_sequences(self, now_ns: int) -> None:
+        if not self.core.state.synced:
+            return
+        positions = self.core.state.book.positions
+        for symbol, row in self._rows.items():
+            published = row.snapshot().sequence
+            view = positions.get(symbol)
+            if published > (0 if view is None else view.sequence):
+                self.process(SequenceObserved(symbol=symbol, sequence=published, now_ns=now_ns))
+                return  # one question brings the whole book

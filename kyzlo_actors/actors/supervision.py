@@ -1,0 +1,140 @@
+"""Supervising children: start them, restart the dead with backoff, kill the silent by pid, give up on the hopeless."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kyzlo_actors.actors.control import StartActor
+from kyzlo_actors.actors.registry import SupervisionPlan
+from kyzlo_actors.actors.system import children_of
+from kyzlo_actors.domain.risk.restart import RestartHistory, RestartPolicy
+from kyzlo_actors.domain.values import NS_PER_SECOND
+from kyzlo_actors.infrastructure.mailbox.board import Board
+from kyzlo_actors.ports.clock import Clock
+
+FIRST_BEAT_NS: Final = 20 * NS_PER_SECOND
+
+
+@dataclass(slots=True)
+class Child:
+    """One supervised actor. `address` is None between its death and its restart, or once it was given up."""
+
+    name: str
+    address: Any = None
+    history: RestartHistory = RestartHistory()
+    due_ns: int | None = None
+    started_ns: int = 0
+    killed_pid: int = 0
+
+
+class Supervision:
+    """The children of one supervisor. It runs on the Thespian thread only and never blocks.
+
+    `create(name)` forks the actor and returns its address; `send(address, message)`; `give_up(name, restarts)` is
+    called once for a child whose restart intensity is exceeded: it is not started again.
+    """
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        plan: SupervisionPlan,
+        board: Board,
+        clock: Clock,
+        *,
+        create: Callable[[str], Any],
+        send: Callable[[Any, StartActor], None],
+        give_up: Callable[[str, int], None],
+    ) -> None:
+        self.children = {name: Child(name) for name in names}
+        self._plan = plan
+        self._policy = RestartPolicy(
+            max_restarts=plan.max_restarts,
+            period_ns=int(plan.period_seconds * NS_PER_SECOND),
+            backoff_first_ns=int(plan.backoff_first_seconds * NS_PER_SECOND),
+            backoff_max_ns=int(plan.backoff_max_seconds * NS_PER_SECOND),
+        )
+        self._board = board
+        self._clock = clock
+        self._create = create
+        self._send = send
+        self._give_up = give_up
+        self._silence_ns = int(plan.beat_seconds * plan.hang_beats * NS_PER_SECOND)
+        self._log = logging.getLogger("kyzlo")
+        self.ending = False
+
+    def start_all(self) -> None:
+        """Start every child for the first time."""
+        for child in self.children.values():
+            self._start(child)
+
+    def exited(self, address: Any) -> None:
+        """A child died. Thespian may tell the same death twice; the second finds nobody at that address."""
+        for child in self.children.values():
+            if child.address is not None and child.address == address:
+                self._died(child)
+                return
+
+    def check(self) -> None:
+        """Once a beat: start those whose backoff is over, kill those who are silent."""
+        now_ns = self._clock.monotonic_ns()
+        for child in self.children.values():
+            if child.due_ns is not None and now_ns >= child.due_ns:
+                self._start(child)
+            elif child.address is not None:
+                self._kill_if_silent(child, now_ns)
+
+    def _start(self, child: Child) -> None:
+        if self.ending:
+            return
+        child.due_ns = None
+        # The row of the last life must not be taken for this one: its pid may belong to somebody else by now.
+        self._board.row(child.name).start(0, child.history.total)
+        child.started_ns = self._clock.monotonic_ns()
+        child.address = self._create(child.name)
+        self._send(
+            child.address,
+            StartActor(name=child.name, incarnation=child.history.total, restarts=child.history.total),
+        )
+
+    def _died(self, child: Child) -> None:
+        child.address = None
+        if self.ending:
+            return
+        now_ns = self._clock.monotonic_ns()
+        child.history, child.due_ns = child.history.died(now_ns, self._policy)
+        self._log.warning("%s died (death %d of its life here)", child.name, child.history.total)
+        if child.due_ns is None:
+            self._give_up(child.name, child.history.total)
+        elif child.due_ns <= now_ns:
+            self._start(child)
+
+    def _kill_if_silent(self, child: Child, now_ns: int) -> None:
+        row = self._board.row(child.name).snapshot()
+        if row.pid == 0:
+            if now_ns - child.started_ns > FIRST_BEAT_NS:
+                child.started_ns = now_ns
+                self._kill_nameless()
+        elif now_ns - max(row.beat_ns, child.started_ns) > self._silence_ns and row.pid != child.killed_pid:
+            child.killed_pid = row.pid
+            self._log.warning("%s (pid %d) is silent: killed", child.name, row.pid)
+            _kill(row.pid)
+
+    def _kill_nameless(self) -> None:
+        """A child that hangs before it wrote its pid: kill every process of ours that no row knows."""
+        known = {self._board.row(name).snapshot().pid for name in self.children}
+        for pid in children_of(os.getpid()):
+            if pid not in known:
+                self._log.warning("a child (pid %d) did not start in time: killed", pid)
+                _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it is gone; its death notice comes

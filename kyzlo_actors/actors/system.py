@@ -1,0 +1,148 @@
+"""The hardened ActorSystem: every patch of Thespian 4.0.1 stands here, with its reason and a test.
+
+Stock Thespian listens on 0.0.0.0, unpickles what anyone sends, survives its parents, and spins on SIGSEGV.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hmac
+import os
+import pickle
+import signal
+import socket
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from thespian.actors import ActorAddress, ActorSystem
+from thespian.system import systemCommon
+from thespian.system.transport import IPBase, TCPTransport, streamBuffer
+
+from kyzlo_actors.domain.errors import Fatal
+
+LOOPBACK: Final = "127.0.0.1"
+START_ATTEMPTS: Final = 5
+_MAC: Final = "sha256"
+_MAC_BYTES: Final = 32
+_PR_SET_PDEATHSIG: Final = 1
+_CRASH_SIGNALS: Final = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
+
+
+class SignedPickle:
+    """Pickle with an HMAC in front: a frame that was not made with our key is never unpickled."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def dumps(self, message: object) -> bytes:
+        """The signed frame of a message."""
+        body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+        return hmac.digest(self._key, body, _MAC) + body
+
+    def loads(self, frame: bytes) -> Any:
+        """The message of a signed frame. Raises: pickle.UnpicklingError: it is not ours."""
+        frame = bytes(frame)
+        mac, body = frame[:_MAC_BYTES], frame[_MAC_BYTES:]
+        if not hmac.compare_digest(mac, hmac.digest(self._key, body, _MAC)):
+            raise pickle.UnpicklingError("frame with a wrong signature")
+        return pickle.loads(body)
+
+
+def patch_thespian(key: bytes, log_file: Path) -> None:
+    """Make every ActorSystem that this process starts safe. To be called once, before `ActorSystem()`."""
+    _bind_to_loopback()
+    serializer = SignedPickle(key)
+    TCPTransport.serializer = serializer
+    # The acknowledgements are pickled once, at import: without new ones every shutdown takes 10 s.
+    TCPTransport.ackMsg = streamBuffer.toSendBuffer(streamBuffer.ackPacket, serializer.dumps)
+    TCPTransport.ackDataErrMsg = streamBuffer.toSendBuffer(streamBuffer.ackDataErrPacket, serializer.dumps)
+    # Above 4,480 sends a second `send()` would sleep 100 ms.
+    systemCommon.RATE_THROTTLE = 10**9
+    # Thespian's own log is else in the temporary directory, readable by all, with message contents.
+    os.environ["THESPLOG_FILE"] = str(log_file)
+
+
+def _bind_to_loopback() -> None:
+    os.environ["THESPIAN_BASE_IPADDR"] = LOOPBACK
+    original = IPBase.IPActorAddress.__init__
+
+    def bound_to_loopback(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self.bindname = (LOOPBACK, self.bindname[1])
+
+    IPBase.IPActorAddress.__init__ = bound_to_loopback
+
+
+def harden_process() -> None:
+    """First line of every actor: die of crash signals, and die with the parent.
+
+    Thespian puts Python handlers on all signals; after SIGSEGV the faulting instruction would run for ever.
+    PDEATHSIG follows the forking *thread*: only main threads may fork.
+    """
+    for number in _CRASH_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # the parent died before the line above
+
+
+def start_actor_system() -> Any:
+    """A hardened ActorSystem on a free loopback port.
+
+    A taken port would silently *join* the system there; with our own key that fails, and another port is tried.
+    Raises: Fatal: none of the attempts worked.
+    """
+    quiet = {"version": 1, "root": {"handlers": [], "level": "WARNING"}}
+    last: Exception | None = None
+    for _ in range(START_ATTEMPTS):
+        capabilities = {"Admin Port": _free_port(), "Admin Address": LOOPBACK}
+        try:
+            return ActorSystem("multiprocTCPBase", capabilities, logDefs=quiet)
+        except Exception as error:  # Thespian raises what its transport meets
+            last = error
+    raise Fatal(f"the actor system does not start: {last}")
+
+
+def ask(system: Any, target: ActorAddress, message: object, timeout_seconds: float) -> Any:
+    """One question, one answer, or None. A private context: no late answer to an earlier question can come."""
+    with system.private() as private:
+        return private.ask(target, message, timedelta(seconds=timeout_seconds))
+
+
+def children_of(pid: int) -> list[int]:
+    """Pids of the living direct children of all threads of `pid`."""
+    found: list[int] = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (task / "children").read_text().split()]
+    except (OSError, ValueError):
+        pass  # it ended while we looked
+    return found
+
+
+def parent_of(pid: int) -> int | None:
+    """Parent pid, or None when `pid` is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def main_thread_only(what: str) -> None:
+    """Guard for everything that forks.
+
+    Raises: Fatal: another thread than the main one is about to fork, or threads already run.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise Fatal(f"{what} may only be done by the main thread")
