@@ -218,7 +218,7 @@ class _Step:
             self._report_halt(halt)
         return self.effects
 
-    # --- life of the actor ---------------------------------------------------------------------------------------
+    # --- life of the actor ----------------------------------------------------------------------------------
 
     def _on_started(self, event: Started) -> None:
         self.state = replace(
@@ -250,7 +250,7 @@ class _Step:
             if order is not None and order.status in (OrderStatus.SUBMITTED, OrderStatus.ACCEPTED):
                 self._look_up(order.ticket.client_order_id, self.now_ns)
 
-    # --- commands ------------------------------------------------------------------------------------------------
+    # --- commands -------------------------------------------------------------------------------------------
 
     def _on_message(self, message: Message) -> None:
         match message:
@@ -323,7 +323,7 @@ class _Step:
             return
         self.effects.append(CancelAtBroker(client_order_id=order_id, venue_order_id=order.venue_order_id))
 
-    # --- the order path ------------------------------------------------------------------------------------------
+    # --- the order path -------------------------------------------------------------------------------------
 
     def _on_submit_started(self, event: SubmitStarted) -> None:
         order = self.state.orders[event.client_order_id]
@@ -390,7 +390,7 @@ class _Step:
     def _look_up(self, order_id: str, due_ns: int) -> None:
         self.effects.append(LookUpOrder(client_order_id=order_id, due_ns=due_ns))
 
-    # --- what the broker tells -----------------------------------------------------------------------------------
+    # --- what the broker tells ------------------------------------------------------------------------------
 
     def _on_trade_update(self, event: TradeUpdated) -> None:
         report = event.order
@@ -542,7 +542,7 @@ class _Step:
         self._send(f"symbol-{order.ticket.symbol}", denied)
         self._send("risk", denied)
 
-    # --- reconciliation ------------------------------------------------------------------------------------------
+    # --- reconciliation -------------------------------------------------------------------------------------
 
     def _read_state(self, reason: str) -> None:
         window_ns = max(0, (self.state.reconciled_ns or self.now_ns) - OVERLAP_NS)
@@ -677,7 +677,7 @@ class _Step:
         self.state = replace(self.state, allowed=False)
         self._send("risk", EntriesBlocked(stamp=self._own_stamp(f"blocked-{code}"), code=code, detail=detail))
 
-    # --- answers -------------------------------------------------------------------------------------------------
+    # --- answers --------------------------------------------------------------------------------------------
 
     def _answer_symbol(self, request: RequestSnapshot) -> None:
         name = f"symbol-{request.symbol}"
@@ -728,7 +728,7 @@ class _Step:
             sequence=self.state.sequences.get(symbol, 0),
         )
 
-    # --- halt ----------------------------------------------------------------------------------------------------
+    # --- halt -----------------------------------------------------------------------------------------------
 
     def _on_cancel_all(self, command: CancelAllOrders) -> None:
         in_flight = tuple(
@@ -778,7 +778,7 @@ class _Step:
         )
         self._send("kill_switch", progressed)
 
-    # --- the draft -----------------------------------------------------------------------------------------------
+    # --- the draft ------------------------------------------------------------------------------------------
 
     def _put(self, order: Order) -> None:
         order_id = order.ticket.client_order_id

@@ -42,7 +42,7 @@ class Stamp:
         )
 
 
-# --- a symbol decides --------------------------------------------------------------------------------------------
+# --- a symbol decides ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ class RequestCalendar:
     reply_to: str
 
 
-# --- risk judges -------------------------------------------------------------------------------------------------
+# --- risk judges --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +160,7 @@ class DailyLossMeasured:
     breached: bool
 
 
-# --- the broker's side tells -------------------------------------------------------------------------------------
+# --- the broker's side tells --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +264,7 @@ class EntriesAllowed:
     stamp: Stamp
 
 
-# --- supervision and halt ----------------------------------------------------------------------------------------
+# --- supervision and halt -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,7 +365,7 @@ Message = (
 """Everything one actor may send to another over the data plane."""
 
 
-# --- shells tell their own core ----------------------------------------------------------------------------------
+# --- shells tell their own core -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -437,7 +437,7 @@ class TickRead:
     now_ns: int
 
 
-# --- the owner's four names, as unions ---------------------------------------------------------------------------
+# --- the owner's four names, as unions ----------------------------------------------------------------------
 
 TickEvent = TickRead | BarClosed
 SignalEvent = SignalRaised

@@ -155,7 +155,7 @@ class RiskCore:
             case _:
                 return state
 
-    # --- judging -------------------------------------------------------------------------------------------------
+    # --- judging --------------------------------------------------------------------------------------------
 
     def _on_proposal(
         self, state: RiskState, proposal: ProposeOrder, now_ns: int, effects: list[Effect]
@@ -196,7 +196,7 @@ class RiskCore:
             synced=state.synced,
         )
 
-    # --- following the book of record ----------------------------------------------------------------------------
+    # --- following the book of record -----------------------------------------------------------------------
 
     def _on_fill(self, state: RiskState, fill: OrderFilled, now_ns: int, effects: list[Effect]) -> RiskState:
         view = state.book.positions.get(fill.symbol) or _flat(fill.symbol)

@@ -133,7 +133,7 @@ class SymbolCore:
                 return self._ask(started, event.now_ns, "start", effects)
         assert_never(event)
 
-    # --- market data ---------------------------------------------------------------------------------------------
+    # --- market data ----------------------------------------------------------------------------------------
 
     def _on_tick(self, state: SymbolState, event: TickRead, effects: list[Effect]) -> SymbolState:
         tick = event.tick
@@ -156,7 +156,7 @@ class SymbolCore:
             state = replace(state, mark=Mark(bar.symbol, bar.close, bar.end_ns, bar.ts_init))
         return self._on_signal(state, signal, bar.natural_key, bar.end_ns, event.now_ns, effects)
 
-    # --- from a wish to an order ---------------------------------------------------------------------------------
+    # --- from a wish to an order ----------------------------------------------------------------------------
 
     def _on_signal(
         self,
@@ -299,7 +299,7 @@ class SymbolCore:
         )
         return Send(to="risk", message=cancel)
 
-    # --- what the others say -------------------------------------------------------------------------------------
+    # --- what the others say --------------------------------------------------------------------------------
 
     def _on_message(self, state: SymbolState, event: Received, effects: list[Effect]) -> SymbolState:
         match event.message:
@@ -430,7 +430,7 @@ class SymbolCore:
             return replace(_without(state, order_id), pursuit=None)
         return state
 
-    # --- helpers -------------------------------------------------------------------------------------------------
+    # --- helpers --------------------------------------------------------------------------------------------
 
     def _ask(self, state: SymbolState, now_ns: int, reason: str, effects: list[Effect]) -> SymbolState:
         """Stop proposing and ask for the broker actor's book, again each second until it answers.
