@@ -17,6 +17,42 @@ from kyzlo_actors.venue.timestamps import NEW_YORK, rfc3339
 
 Json = dict[str, Any]
 _PRICE_STEP: Final = Decimal("0.000001")
+# Keys that are always there and never say anything here: nothing this venue supports fills them.
+_UNUSED_IN_ORDERS: Final[Json] = {
+    "failed_at": None,
+    "replaced_at": None,
+    "replaced_by": None,
+    "replaces": None,
+    "notional": None,
+    "order_class": "",
+    "stop_price": None,
+    "legs": None,
+    "trail_percent": None,
+    "trail_price": None,
+    "hwm": None,
+    "subtag": None,
+    "source": None,
+}
+_FIXED_IN_ACCOUNT: Final[Json] = {
+    "status": "ACTIVE",
+    "crypto_status": "INACTIVE",
+    "currency": "USD",
+    "options_buying_power": "0",
+    "short_market_value": "0",
+    "initial_margin": "0",
+    "maintenance_margin": "0",
+    "last_maintenance_margin": "0",
+    "sma": "0",
+    "accrued_fees": "0",
+    "intraday_adjustments": "0",
+    "trading_blocked": False,
+    "transfers_blocked": False,
+    "account_blocked": False,
+    "trade_suspended_by_user": False,
+    "shorting_enabled": False,
+    "options_approved_level": 0,
+    "options_trading_level": 0,
+}
 _GTC_NS: Final = 90 * 86_400 * NS_PER_SECOND
 
 
@@ -49,6 +85,7 @@ def order_json(order: VenueOrder, session: SessionDay, *, digits: int = 6) -> Js
     day = ticket.time_in_force is TimeInForce.DAY
     average = order.filled_avg_price
     return {
+        **_UNUSED_IN_ORDERS,
         "id": order.venue_order_id,
         "client_order_id": ticket.client_order_id,
         "created_at": submitted,
@@ -58,33 +95,20 @@ def order_json(order: VenueOrder, session: SessionDay, *, digits: int = 6) -> Js
         "expired_at": _time(order.expired_ns, digits),
         "expires_at": rfc3339(session.close_ns if day else order.submitted_ns + _GTC_NS, 0),
         "canceled_at": _time(order.canceled_ns, digits),
-        "failed_at": None,
-        "replaced_at": None,
-        "replaced_by": None,
-        "replaces": None,
         "asset_id": asset_id(ticket.symbol),
         "symbol": ticket.symbol,
         "asset_class": "us_equity",
-        "notional": None,
         "qty": number(ticket.qty),
         "filled_qty": number(order.filled_qty),
         "filled_avg_price": None if average is None else money(average),
-        "order_class": "",
         "order_type": str(ticket.order_type),
         "type": str(ticket.order_type),
         "side": str(ticket.side),
         "position_intent": "buy_to_open" if ticket.side is Side.BUY else "sell_to_close",
         "time_in_force": str(ticket.time_in_force),
         "limit_price": None if ticket.limit_price is None else number(ticket.limit_price),
-        "stop_price": None,
         "status": str(order.status),
         "extended_hours": ticket.extended_hours,
-        "legs": None,
-        "trail_percent": None,
-        "trail_price": None,
-        "hwm": None,
-        "subtag": None,
-        "source": None,
     }
 
 
@@ -179,36 +203,19 @@ def account_json(
     """The account; the equity of "yesterday" is what it started with."""
     equity = cash + positions_value
     return {
+        **_FIXED_IN_ACCOUNT,
         "id": account_id(account_number),
         "account_number": account_number,
-        "status": "ACTIVE",
-        "crypto_status": "INACTIVE",
-        "currency": "USD",
         "cash": money(cash),
         "buying_power": money(max(ZERO, buying_power)),
         "regt_buying_power": money(max(ZERO, buying_power)),
         "non_marginable_buying_power": money(max(ZERO, min(cash, buying_power))),
-        "options_buying_power": "0",
         "portfolio_value": money(equity),
         "equity": money(equity),
         "last_equity": money(starting_cash),
         "long_market_value": money(positions_value),
-        "short_market_value": "0",
-        "initial_margin": "0",
-        "maintenance_margin": "0",
-        "last_maintenance_margin": "0",
-        "sma": "0",
         "multiplier": number(multiplier),
-        "accrued_fees": "0",
-        "intraday_adjustments": "0",
         "balance_asof": rfc3339(created_ns)[:10],
-        "trading_blocked": False,
-        "transfers_blocked": False,
-        "account_blocked": False,
-        "trade_suspended_by_user": False,
-        "shorting_enabled": False,
-        "options_approved_level": 0,
-        "options_trading_level": 0,
         "created_at": rfc3339(created_ns),
     }
 

@@ -137,8 +137,8 @@ class AlpacaRest:
             "date": session.date,
             "open": opening,
             "close": closing,
-            "session_open": "0400",
-            "session_close": "2000" if closing >= "16:00" else "1700",
+            "session_open": min("04:00", opening).replace(":", ""),
+            "session_close": max("20:00" if closing >= "16:00" else "17:00", closing).replace(":", ""),
             "settlement_date": self._desk.calendar.settlement_date(day).isoformat(),
         }
 

@@ -190,14 +190,20 @@ class _Ears:
 
 
 async def _run(options: VenueOptions) -> None:
+    scenario = load_scenario(options.scenario)
+    about = {
+        "scenario": scenario.name,
+        "account_number": options.account_number or scenario.account.account_number,
+        "symbols": [part.symbol for part in scenario.symbols if part.tradable and part.active],
+    }
+
+    def announce(port: int) -> None:
+        sys.stdout.write(orjson.dumps(addresses(port) | about).decode() + "\n")
+        sys.stdout.flush()
+
     loop = asyncio.get_running_loop()
-    task = loop.create_task(serve(options, ready=_announce))
+    task = loop.create_task(serve(options, ready=announce))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
     with suppress(asyncio.CancelledError):
         await task
-
-
-def _announce(port: int) -> None:
-    sys.stdout.write(orjson.dumps(addresses(port)).decode() + "\n")
-    sys.stdout.flush()

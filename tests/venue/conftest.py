@@ -91,8 +91,9 @@ class Socket:
 class RunningVenue:
     """A client's view of a venue, with its back door."""
 
-    def __init__(self, port: int, clock: ShiftedClock) -> None:
+    def __init__(self, port: int, clock: ShiftedClock, stop: Callable[[], None]) -> None:
         self.port = port
+        self.stop = stop
         self.clock = clock
         self.url = f"http://127.0.0.1:{port}"
         keys = {"APCA-API-KEY-ID": "K", "APCA-API-SECRET-KEY": "S"}
@@ -178,7 +179,7 @@ StartVenue = Callable[..., RunningVenue]
 @pytest.fixture
 def start_venue(tmp_path: Path) -> Iterator[StartVenue]:
     """Starts venues: `start_venue(partial_fill_percent=100)` changes the quiet scenario."""
-    running: list[tuple[RunningVenue, asyncio.AbstractEventLoop, asyncio.Task[None], threading.Thread]] = []
+    running: list[RunningVenue] = []
 
     def start(**changes: Any) -> RunningVenue:
         path = tmp_path / f"scenario-{len(running)}.json"
@@ -192,18 +193,22 @@ def start_venue(tmp_path: Path) -> Iterator[StartVenue]:
 
         task = loop.create_task(serve(VenueOptions(scenario=path), ready=ready, now_ns=clock))
         thread = threading.Thread(target=_run, args=(loop, task), daemon=True)
+
+        def stop() -> None:
+            if thread.is_alive():
+                loop.call_soon_threadsafe(task.cancel)
+                thread.join(WAIT_SECONDS)
+            assert not thread.is_alive(), "the venue did not end"
+
         thread.start()
         assert is_ready.wait(WAIT_SECONDS)
-        venue = RunningVenue(ports[0], clock)
-        running.append((venue, loop, task, thread))
-        return venue
+        running.append(RunningVenue(ports[0], clock, stop))
+        return running[-1]
 
     yield start
-    for venue, loop, task, thread in running:
+    for venue in running:
         venue.close()
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join(WAIT_SECONDS)
-        assert not thread.is_alive(), "the venue did not end"
+        venue.stop()
 
 
 @pytest.fixture

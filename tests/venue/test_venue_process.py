@@ -34,6 +34,7 @@ def test_run_says_when_it_is_ready_and_ends_cleanly(number: signal.Signals) -> N
             assert process.stdout is not None
             ready = json.loads(process.stdout.readline())
             assert ready["ready"] is True and ready["rest"] == f"http://127.0.0.1:{ready['port']}"
+            assert ready["account_number"] == "PA3RUN" and ready["symbols"]
             keys = {"APCA-API-KEY-ID": "K", "APCA-API-SECRET-KEY": "S"}
             account = httpx.get(ready["rest"] + "/v2/account", headers=keys, timeout=20).json()
             assert account["account_number"] == "PA3RUN"
