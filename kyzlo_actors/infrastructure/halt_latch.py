@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import get_native_id
 from typing import Final
 
 import orjson
@@ -161,7 +162,8 @@ class HaltLatch:
             os.close(fd)
 
     def _draft(self) -> Path:
-        return self._directory / f".HALT.{os.getpid()}.{self._clock.monotonic_ns()}.draft"
+        # The native id differs between all threads of all processes: nobody else writes this draft.
+        return self._directory / f".HALT.{get_native_id()}.draft"
 
     def _forget_oldest(self) -> None:
         kept = sorted(self._directory.glob("HALT.*.cleared.json"))

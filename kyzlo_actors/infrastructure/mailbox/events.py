@@ -151,7 +151,7 @@ class EventMailbox:
 
 
 class EventSender:
-    """One sender's connection to the mailbox at `path`. It never blocks; it connects when it first sends.
+    """One thread's connection to the mailbox at `path`. It never blocks; it connects when it first sends.
 
     `send_buffer_bytes` bounds what waits unread at the receiver (the kernel doubles it and counts its own
     overhead, and net.core.wmem_max may lower it). Raises: BadInput: path too long.

@@ -22,7 +22,9 @@ class MappedFile:
     """`memory` is the map; `words` and `floats` view it as 8-byte native ints and floats.
 
     One assignment to a word is one store of the processor, so another process sees the old or the new value,
-    never a mixture. (`struct` with `<` would store byte by byte.)
+    never a mixture. (`struct` with `<` would store byte by byte.) That stores become visible in their order
+    is a promise of x86-64; on weakly ordered machines (ARM) only the interpreter's own work stands in for
+    barriers.
     """
 
     __slots__ = ("floats", "memory", "reused", "words")
