@@ -80,10 +80,18 @@ def _validate(
         told = translate(error, origins)
         # A bad override is one problem, not one here and one more where it was to be put.
         twice = overridden if any(problem.field == _QUANTITY for problem in told) else None
-        problems += [problem for problem in told if problem.field != twice]
+        problems += [_explained(problem, origins, overridden) for problem in told if problem.field != twice]
     raise_problems(problems)
     assert settings is not None  # no problem, so it was made
     return settings
+
+
+def _explained(problem: BadInput, origins: Mapping[str, str], overridden: str | None) -> BadInput:
+    """Who looks into the file finds another max_position there than the one that does not fit: say whence it is."""
+    if overridden is None or overridden != f"{problem.field}.max_position":
+        return problem
+    cure = f"{problem.cure} (max_position is from {origins[overridden]})"
+    return BadInput(problem.field, problem.value, cure)
 
 
 def _dotted(table: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -99,22 +99,25 @@ def test_a_spoilt_binding_is_refused_not_replaced(tmp_path: Path) -> None:
 def test_the_lock_lives_as_long_as_a_process_that_inherited_it(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     parent = os.fork()
-    if parent == 0:  # a first instance that dies and leaves an actor behind
-        claim_instance(tmp_path / "s", "PA1", False)
-        child = os.fork()
-        if child == 0:
-            os.write(writer, str(os.getpid()).encode())
-            signal.pause()
-        os._exit(0)
+    if (
+        parent == 0
+    ):  # a first instance that dies and leaves an actor behind; nothing of pytest may run in either
+        try:
+            claim_instance(tmp_path / "s", "PA1", False)
+            if os.fork() == 0:
+                os.write(writer, str(os.getpid()).encode())
+                signal.pause()
+        finally:
+            os._exit(0)
+    os.close(writer)
     os.waitpid(parent, 0)
-    orphan = int(os.read(reader, 20))
+    orphan = int(os.read(reader, 20))  # end of file, hence ValueError, if it never came to life
     try:
         with pytest.raises(BadInput, match="another instance"):
             claim_instance(tmp_path / "s", "PA1", False)
     finally:
         os.kill(orphan, signal.SIGKILL)
         os.close(reader)
-        os.close(writer)
 
 
 def test_the_longest_runtime_path_still_holds_every_socket() -> None:

@@ -190,7 +190,7 @@ EXPORTED = [
     (
         {"RISK_MAX_POSITION_SYMBOL": "AAPL", "RISK_MAX_POSITION_QUANTITY": "2"},
         "symbols.AAPL",
-        "quantity 10 may not exceed max_position 2",
+        "max_position 2 (max_position is from environment as RISK_MAX_POSITION_QUANTITY)",
     ),
     ({"RISK_MAX_POSITION_QUANTITY": "2"}, "RISK_MAX_POSITION_SYMBOL", "a missing value"),
     (
