@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -25,16 +26,15 @@ app.command("venue")(venue.venue)
 
 def main() -> None:
     """Run the command line and leave with its exit code; people see lines, never tracebacks."""
+    # Nothing is caught but what we raise ourselves: a defect ends the process as ever, only in one line.
+    sys.excepthook = _tell_defect
     try:
-        app()
+        # Called through `app` itself, Typer would put a hook of its own in this place.
+        typer.main.get_command(app)(prog_name="kyzlo")
     except BadInput as problem:
         _leave(str(problem), ExitCode.BAD_INPUT)
     except KyzloError as error:
         _leave(str(error), ExitCode.FAILED)
-    except Exception as error:
-        if os.environ.get("KYZLO_TRACEBACK"):
-            traceback.print_exc()
-        _leave(_defect(error), ExitCode.FAILED)
 
 
 @app.callback(invoke_without_command=True)
@@ -55,8 +55,11 @@ def _leave(message: str, code: ExitCode) -> None:
     sys.exit(code)
 
 
-def _defect(error: Exception) -> str:
+def _tell_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if os.environ.get("KYZLO_TRACEBACK"):
+        traceback.print_exception(kind, error, trace)
     # The place, not the message: that may hold values, and among them secrets.
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(trace)
     place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return f"internal error: {type(error).__name__}{place} (KYZLO_TRACEBACK=1 shows all of it)"
+    line = f"internal error: {kind.__name__}{place} (KYZLO_TRACEBACK=1 shows all of it)"
+    print(f"kyzlo: {line}", file=sys.stderr)

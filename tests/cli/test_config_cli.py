@@ -38,6 +38,7 @@ class Kyzlo:
 
     def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
         self._monkeypatch.setattr(sys, "argv", ["kyzlo", *map(str, arguments)])
+        self._monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back afterwards
         with pytest.raises(SystemExit) as caught:
             door.main()
         captured = self._capsys.readouterr()
