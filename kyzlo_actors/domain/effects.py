@@ -67,7 +67,10 @@ class CancelAtBroker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUpOrder:
-    """GET the order by its client order id, not before `due_ns`."""
+    """GET the order by its client order id, not before `due_ns`.
+
+    A later LookUpOrder of the same id replaces one that has not left yet: so there is one at a time to an order.
+    """
 
     client_order_id: str
     due_ns: int

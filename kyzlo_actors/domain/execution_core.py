@@ -40,6 +40,7 @@ from kyzlo_actors.domain.effects import (
     SubmitOrder,
 )
 from kyzlo_actors.domain.identity import event_id, is_ours
+from kyzlo_actors.domain.layered import Layered
 from kyzlo_actors.domain.messages import (
     ApprovedOrder,
     BookSnapshot,
@@ -102,6 +103,15 @@ SILENCE_NS: Final = 5 * NS_PER_SECOND
 HALT_RECHECK_NS: Final = 500 * NS_PER_MILLISECOND
 STATE_RETRY_NS: Final = NS_PER_SECOND
 OVERLAP_NS: Final = 300 * NS_PER_SECOND
+# A refused cancel is repeated through a lookup: at once it would be a storm of requests.
+CANCEL_RETRY_NS: Final = NS_PER_SECOND
+# The broker's account, positions and orders may lag each other by seconds (wire spec 12, no. 9).
+BROKER_LAG_NS: Final = 10 * NS_PER_SECOND
+# Terminal orders older than this leave the book: no report of them can matter any more. At 200 orders a minute it
+# holds fewer than 100,000 orders of a session.
+KEEP_NS: Final = 24 * 3600 * NS_PER_SECOND
+_PRUNE_EVERY_NS: Final = 3600 * NS_PER_SECOND
+_CLOCK_SLACK_NS: Final = 60 * NS_PER_SECOND
 _RECONCILE_TIMER: Final = "reconcile"
 _HALT_TIMER: Final = "halt"
 _SILENCE_TIMER: Final = "silence:"
@@ -118,7 +128,12 @@ class ExecutionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionState:
-    """The book of record. Mappings are replaced, never changed."""
+    """The book of record. Mappings are replaced, never changed.
+
+    `read_in_this_life`: a complete read was applied since the start. `last_fill_ns`: when the newest fill was
+    booked. Orders submitted before `forgotten_ns` are either in the book or over. `halt_canceled`: orders that
+    ended as canceled since the halt began.
+    """
 
     incarnation: int = 0
     orders: Mapping[str, Order] = field(default_factory=dict)
@@ -138,6 +153,11 @@ class ExecutionState:
     drift: Mapping[str, int] = field(default_factory=dict)
     foreign: frozenset[str] = frozenset()
     halt: CancelAllOrders | None = None
+    halt_canceled: frozenset[str] = frozenset()
+    read_in_this_life: bool = False
+    stream_since_ns: int = 0
+    last_fill_ns: int = 0
+    forgotten_ns: int = 0
 
 
 class ExecutionCore:
@@ -186,7 +206,8 @@ class _Step:
                 self._move(event.client_order_id, OrderStatus.PENDING_CANCEL, "cancel requested")
             case CancelFailed():
                 # A refused cancel is evidence (already filled, already gone): read the order.
-                self._look_up(event.client_order_id, self.now_ns)
+                if event.client_order_id in self.state.live:
+                    self._look_up(event.client_order_id, self.now_ns + CANCEL_RETRY_NS)
             case OrderLookedUp():
                 self._on_looked_up(event)
             case LookUpFailed():
@@ -197,7 +218,7 @@ class _Step:
                 self._block("RECONCILIATION", event.detail)
                 self.effects.append(Schedule(name=_RECONCILE_TIMER, due_ns=self.now_ns + STATE_RETRY_NS))
             case StreamConnected():
-                self.state = replace(self.state, stream_up=True)
+                self.state = replace(self.state, stream_up=True, stream_since_ns=self.now_ns)
                 self._read_state("stream connected")
             case StreamDisconnected():
                 self.state = replace(self.state, stream_up=False, reconciled=False)
@@ -229,13 +250,15 @@ class _Step:
             allowed=False,
             look_ups={},
             halt=None,
+            halt_canceled=frozenset(),
+            read_in_this_life=False,
         )
         for order_id in sorted(self.state.live):
             order = self.state.orders[order_id]
             if order.status is OrderStatus.PENDING:
                 # SubmitStarted is recorded before the first byte: without it, the broker never saw the order.
                 self._deny(order, "NEVER_SENT", "the broker actor ended before the first byte left")
-            elif order.status is OrderStatus.SUBMITTED:
+            elif order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
                 self._on_uncertain(order_id, "the broker actor ended before the answer came")
         self._block("STARTING", "not reconciled yet")
         self._read_state("start")
@@ -310,14 +333,26 @@ class _Step:
         return None
 
     def _closes(self, ticket: OrderTicket) -> bool:
+        """Whether it can only shrink a position that this life has seen at the broker, whatever else works."""
         held = self.state.positions.get(ticket.symbol, Position()).qty
-        return held * ticket.side.sign < 0 and ticket.qty <= abs(held)
+        working = sum(
+            (
+                order.leaves_qty
+                for order in self._live_orders(ticket.symbol)
+                if order.ticket.side is ticket.side and order.ticket.client_order_id != ticket.client_order_id
+            ),
+            ZERO,
+        )
+        opposite = held * ticket.side.sign < 0
+        return self.state.read_in_this_life and opposite and ticket.qty + working <= abs(held)
 
     def _cancel(self, order_id: str) -> None:
         order = self.state.orders.get(order_id)
-        if order is None or not order.status.may_be_at_broker:
+        if order is None or order.status.is_terminal:
             return
         self.state = replace(self.state, canceling=self.state.canceling | {order_id})
+        if order.status is OrderStatus.PENDING:
+            return  # on its way out: the first report about it brings the cancel
         if order.status is OrderStatus.UNKNOWN:
             self._look_up(order_id, self.now_ns)  # what is found live will be canceled then
             return
@@ -326,7 +361,9 @@ class _Step:
     # --- the order path -------------------------------------------------------------------------------------
 
     def _on_submit_started(self, event: SubmitStarted) -> None:
-        order = self.state.orders[event.client_order_id]
+        order = self.state.orders.get(event.client_order_id)
+        if order is None or order.status.is_terminal:
+            return  # a repost of an order whose end was told meanwhile: the broker refuses its id
         self._put(replace(order, submitted_ns=event.now_ns))
         self._move(event.client_order_id, OrderStatus.SUBMITTED, "first byte leaves")
         self.effects.append(
@@ -334,16 +371,21 @@ class _Step:
         )
 
     def _on_submit_refused(self, event: SubmitRefused) -> None:
-        order = self.state.orders[event.client_order_id]
-        if order.status in (OrderStatus.PENDING, OrderStatus.SUBMITTED):
+        order = self.state.orders.get(event.client_order_id)
+        if order is None or order.status not in _UNANSWERED:
+            return
+        is_repost = order.status is OrderStatus.UNKNOWN or event.client_order_id in self.state.look_ups
+        if not is_repost:
             self._deny(order, event.code, event.detail)
-        elif order.status is OrderStatus.UNKNOWN:
-            self._look_up_again(
-                event.client_order_id
-            )  # a repost that did not leave proves nothing about the first
+            return
+        # A repost that did not leave proves nothing about the first.
+        self._move(event.client_order_id, OrderStatus.UNKNOWN, f"{event.code}: {event.detail}")
+        self._look_up_again(event.client_order_id)
 
     def _on_submit_rejected(self, event: SubmitRejected) -> None:
-        order = self.state.orders[event.client_order_id]
+        order = self.state.orders.get(event.client_order_id)
+        if order is None or order.status.is_terminal:
+            return
         if event.duplicate:
             # "must be unique" proves that an earlier POST of this id arrived: adopt what the broker has.
             self._on_uncertain(event.client_order_id, "the broker already has this id")
@@ -354,8 +396,8 @@ class _Step:
             self._look_up(event.client_order_id, self.now_ns)
 
     def _on_uncertain(self, order_id: str, detail: str) -> None:
-        order = self.state.orders[order_id]
-        if order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
+        order = self.state.orders.get(order_id)
+        if order is not None and order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
             self._move(order_id, OrderStatus.UNKNOWN, detail)
             self.state = replace(self.state, look_ups={**self.state.look_ups, order_id: 0})
             self._look_up(order_id, self.now_ns + LOOK_UP_WAITS_NS[0])
@@ -365,15 +407,27 @@ class _Step:
         if event.order is not None:
             self._apply(event.client_order_id, event.order)
             return
-        if order is None or order.status.is_terminal:
+        if order is None or order.status.is_terminal or order.status is OrderStatus.PENDING:
             return
         if order.status is not OrderStatus.UNKNOWN:
             self._move(event.client_order_id, OrderStatus.UNKNOWN, "the broker does not find an order it had")
-        waited_ns = self.now_ns - order.submitted_ns
-        if waited_ns >= REPOST_AFTER_NS and self.now_ns < order.deadline_ns and self.state.halt is None:
+        if self._may_be_reposted(order):
+            # As if sent now: however many lookups are answered, the next repost is a whole wait away.
+            self._put(replace(self.state.orders[event.client_order_id], submitted_ns=self.now_ns))
             self.effects.append(SubmitOrder(ticket=order.ticket, deadline_ns=order.deadline_ns))
             return
         self._look_up_again(event.client_order_id)
+
+    def _may_be_reposted(self, order: Order) -> bool:
+        """R1, and never an order that the broker once had or that somebody wants canceled."""
+        is_wanted = order.ticket.client_order_id not in self.state.canceling and self.state.halt is None
+        waited_ns = self.now_ns - order.submitted_ns
+        return (
+            is_wanted
+            and order.venue_order_id is None
+            and waited_ns >= REPOST_AFTER_NS
+            and self.now_ns < order.deadline_ns
+        )
 
     def _look_up_again(self, order_id: str) -> None:
         order = self.state.orders.get(order_id)
@@ -387,30 +441,41 @@ class _Step:
         wait_ns = LOOK_UP_WAITS_NS[attempt] if attempt < len(LOOK_UP_WAITS_NS) else LOOK_UP_LATER_NS
         self._look_up(order_id, self.now_ns + wait_ns)
 
+    def _is_being_looked_up(self, order: Order) -> bool:
+        """Whether R1's lookups of it go on by themselves: asking in between would only cost requests."""
+        return order.status is OrderStatus.UNKNOWN and order.ticket.client_order_id in self.state.look_ups
+
     def _look_up(self, order_id: str, due_ns: int) -> None:
         self.effects.append(LookUpOrder(client_order_id=order_id, due_ns=due_ns))
 
     # --- what the broker tells ------------------------------------------------------------------------------
 
     def _on_trade_update(self, event: TradeUpdated) -> None:
-        report = event.order
+        self._on_report(event.order, execution=event)
+
+    def _on_report(self, report: BrokerOrder, *, execution: TradeUpdated | None = None) -> None:
+        """A report that may be about any order of the account."""
         if report.client_order_id not in self.state.orders:
             if not is_ours(report.client_order_id):
-                self._foreign(report)
+                if report.status is None or not report.status.is_terminal:
+                    self._foreign(report)
                 return
+            if 0 < report.submitted_ns < self.state.forgotten_ns:
+                return  # over, and its fills were booked, long ago
             self._adopt(report)
-        self._apply(report.client_order_id, report, execution=event)
+        self._apply(report.client_order_id, report, execution=execution)
 
     def _apply(self, order_id: str, report: BrokerOrder, *, execution: TradeUpdated | None = None) -> None:
         """Book what the report advances: first the fill (delta of the cumulative quantity), then the status."""
         order = self.state.orders.get(order_id)
         if order is None:
             return
-        if order.status is OrderStatus.DENIED:
+        if _was_never_there(order):
             # It should be impossible: we called an order refused and the broker has it. Believe the broker.
-            self._alert(
-                Severity.CRITICAL, "DENIED_ORDER_LIVES", f"{order_id} was denied here but is at the broker"
-            )
+            text = f"{order_id} was {order.status} here but is at the broker"
+            self._alert(Severity.CRITICAL, "DENIED_ORDER_LIVES", text)
+            order = replace(order, status=OrderStatus.SUBMITTED)
+        elif order.status is OrderStatus.PENDING:
             order = replace(order, status=OrderStatus.SUBMITTED)
         order = replace(order, venue_order_id=report.venue_order_id)
         self._put(order)
@@ -419,8 +484,11 @@ class _Step:
         if delta > 0:
             self._book(order, report, delta, status, execution)
         if status is None:
-            self._look_up(order_id, self.now_ns + NS_PER_SECOND)
-        elif status is not order.status or delta > 0:
+            # A word we do not know: not terminal. Read again, ever more slowly.
+            self._look_up_again(order_id)
+            self._cancel_if_wanted(order_id)
+            return
+        if status is not order.status or delta > 0:
             self._move(order_id, status, report.raw_status)
         self._after_report(order_id)
 
@@ -436,9 +504,12 @@ class _Step:
         return order.status
 
     def _after_report(self, order_id: str) -> None:
-        order = self.state.orders[order_id]
         remaining = {key: value for key, value in self.state.look_ups.items() if key != order_id}
         self.state = replace(self.state, look_ups=remaining)
+        self._cancel_if_wanted(order_id)
+
+    def _cancel_if_wanted(self, order_id: str) -> None:
+        order = self.state.orders[order_id]
         wanted = order_id in self.state.canceling or self.state.halt is not None
         if wanted and order.status.may_be_at_broker and order.status not in _BEING_CANCELED:
             self.effects.append(CancelAtBroker(client_order_id=order_id, venue_order_id=order.venue_order_id))
@@ -477,7 +548,7 @@ class _Step:
             qty=delta,
             price=price,
             cum_qty=report.filled_qty,
-            leaves_qty=max(order.ticket.qty - report.filled_qty, ZERO),
+            leaves_qty=replace(filled, status=status or order.status).leaves_qty,
             status=status or OrderStatus.PARTIALLY_FILLED,
             fee=ZERO,
             synthetic=synthetic,
@@ -489,6 +560,7 @@ class _Step:
             positions={**self.state.positions, symbol: after},
             sequences={**self.state.sequences, symbol: sequence},
             cash=self.state.cash - delta * price * order.ticket.side.sign,
+            last_fill_ns=self.now_ns,
         )
         self._send(f"symbol-{symbol}", fill)
         self._send("risk", fill)
@@ -502,6 +574,8 @@ class _Step:
         change_id = event_id("status", order_id, status, order.causation_id, self.now_ns)
         moved = order.moved(status, reason=reason, causation_id=change_id)
         self._put(moved)
+        if status is OrderStatus.CANCELED and self.state.halt is not None:
+            self.state = replace(self.state, halt_canceled=self.state.halt_canceled | {order_id})
         change = OrderStatusChanged(
             stamp=Stamp(
                 event_id=change_id,
@@ -557,30 +631,27 @@ class _Step:
     def _on_state(self, read: BrokerState) -> None:
         """Apply a complete read: orders first (their fills move positions), then compare positions, then cash."""
         listed = {report.client_order_id: report for report in read.orders}
-        for order_id, report in listed.items():
-            if order_id in self.state.orders:
-                self._apply(order_id, report)
-            elif is_ours(order_id):
-                self._adopt(report)
-                self._apply(order_id, report)
-            elif report.status is None or not report.status.is_terminal:
-                self._foreign(report)
+        for report in listed.values():
+            self._on_report(report)
         for order_id in sorted(self.state.live - set(listed)):
             order = self.state.orders[order_id]
-            if order.status.may_be_at_broker and order.submitted_ns < read.read_started_ns:
+            is_old = order.status.may_be_at_broker and order.submitted_ns < read.read_started_ns
+            if is_old and not self._is_being_looked_up(order):
                 self._look_up(order_id, self.now_ns)
         first = not self.state.reconciled_ns
         self._compare_positions(read, first=first)
-        if first or not self._live_orders():
-            # With orders at work the broker's cash may be older or newer than the fills; then ours is kept.
+        if first or self._is_quiet(read):
             self.state = replace(self.state, cash=read.account.cash)
         self.state = replace(
             self.state,
             last_equity=read.account.last_equity,
             buying_power=read.account.buying_power,
-            reconciled=True,
-            reconciled_ns=read.read_started_ns,
+            # A read that began before the stream was up cannot know what happened in between.
+            reconciled=self.state.stream_up and read.read_started_ns >= self.state.stream_since_ns,
+            reconciled_ns=max(read.read_started_ns, self.state.reconciled_ns),
+            read_in_this_life=True,
         )
+        self._prune(read.read_started_ns)
         self.effects.append(Schedule(name=_RECONCILE_TIMER, due_ns=self.now_ns + self.settings.reconcile_ns))
         if not read.account.may_trade:
             self._block("ACCOUNT_BLOCKED", f"the broker says status {read.account.status}")
@@ -588,6 +659,26 @@ class _Step:
             self._check_drift()
         else:
             self._allow()
+
+    def _is_quiet(self, read: BrokerState) -> bool:
+        """Whether the broker's cash and our book speak of the same fills: else one fill's worth would be lost
+        or counted twice, which looks like a day's loss."""
+        settled_ns = self.state.last_fill_ns + BROKER_LAG_NS
+        return not self._live_orders() and not self.state.drift and settled_ns <= read.read_started_ns
+
+    def _prune(self, read_started_ns: int) -> None:
+        """Drop terminal orders of earlier days."""
+        horizon_ns = read_started_ns - KEEP_NS
+        if horizon_ns < self.state.forgotten_ns + _PRUNE_EVERY_NS:
+            return
+        kept = {
+            order_id: order
+            for order_id, order in self.state.orders.items()
+            if order_id in self.state.live or max(order.submitted_ns, order.deadline_ns) >= horizon_ns
+        }
+        # Their clock is not ours: what we sent just before the horizon may be just after it for them.
+        forgotten_ns = horizon_ns + _CLOCK_SLACK_NS
+        self.state = replace(self.state, orders=Layered(kept), forgotten_ns=forgotten_ns)
 
     def _compare_positions(self, read: BrokerState, *, first: bool) -> None:
         theirs = {position.symbol: position for position in read.positions}
@@ -679,11 +770,18 @@ class _Step:
 
     # --- answers --------------------------------------------------------------------------------------------
 
+    def _tell_entries(self) -> None:
+        """Whether orders are taken, once more: the first word may have been lost, or risk is in a new life."""
+        if self.state.allowed:
+            self._send("risk", EntriesAllowed(stamp=self._own_stamp("allowed")))
+        else:
+            self._block("NOT_RECONCILED", "the book is not proven equal to the broker's")
+
     def _answer_symbol(self, request: RequestSnapshot) -> None:
         name = f"symbol-{request.symbol}"
         if self.state.calendar.days:
             self._send(name, self._calendar(request.stamp))
-        if not self.state.reconciled_ns:
+        if not self.state.read_in_this_life:
             return  # nothing is proven yet; the symbol asks again each second
         stamp = request.stamp.caused(event_id("snapshot", request.stamp.event_id), ts_event=self.now_ns)
         snapshot = PositionSnapshot(
@@ -698,7 +796,8 @@ class _Step:
     def _answer_risk(self, request: RequestBookSnapshot) -> None:
         if self.state.calendar.days:
             self._send("risk", self._calendar(request.stamp))
-        if not self.state.reconciled_ns:
+        if not self.state.read_in_this_life:
+            self._tell_entries()
             return
         stamp = request.stamp.caused(event_id("book", request.stamp.event_id), ts_event=self.now_ns)
         symbols = sorted(set(self.state.positions) | set(self.state.sequences))
@@ -712,6 +811,7 @@ class _Step:
             orders=tuple(self._live_orders()),
         )
         self._send("risk", snapshot)
+        self._tell_entries()
 
     def _calendar(self, cause: Stamp) -> CalendarRead:
         stamp = cause.caused(event_id("calendar", cause.event_id), ts_event=self.now_ns)
@@ -736,7 +836,9 @@ class _Step:
             for order in self._live_orders()
             if order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
         )
-        self.state = replace(self.state, halt=command, allowed=False)
+        is_new = self.state.halt is None or self.state.halt.halt_id != command.halt_id
+        canceled = frozenset() if is_new else self.state.halt_canceled
+        self.state = replace(self.state, halt=command, allowed=False, halt_canceled=canceled)
         acknowledged = HaltAcknowledged(
             stamp=command.stamp.caused(event_id("sealed", command.halt_id), ts_event=self.now_ns),
             halt_id=command.halt_id,
@@ -751,29 +853,26 @@ class _Step:
         self.effects.append(Schedule(name=_HALT_TIMER, due_ns=self.now_ns + HALT_RECHECK_NS))
 
     def _halt_again(self) -> None:
-        if not _halt_open(self.state):
+        halt = self.state.halt
+        if halt is None:
             return
         for order in self._live_orders():
-            if order.status not in _BEING_CANCELED:
+            if order.status not in _BEING_CANCELED and not self._is_being_looked_up(order):
                 self._cancel(order.ticket.client_order_id)
-        self._read_state("halt")
+        if self.state.live:
+            self._read_state("halt")
+        # Once more even without news: the last word may have been lost. It ends with the tree.
+        self._report_halt(halt)
         self.effects.append(Schedule(name=_HALT_TIMER, due_ns=self.now_ns + HALT_RECHECK_NS))
 
     def _report_halt(self, halt: CancelAllOrders) -> None:
         open_orders = _halt_open(self.state)
-        canceled = tuple(
-            sorted(
-                order_id
-                for order_id in self.state.canceling
-                if self.state.orders[order_id].status is OrderStatus.CANCELED
-            )
-        )
         progressed = HaltProgressed(
             stamp=halt.stamp.caused(
                 event_id("halt", halt.halt_id, *open_orders, self.now_ns), ts_event=self.now_ns
             ),
             halt_id=halt.halt_id,
-            canceled=canceled,
+            canceled=tuple(sorted(self.state.halt_canceled)),
             open_orders=open_orders,
         )
         self._send("kill_switch", progressed)
@@ -782,8 +881,12 @@ class _Step:
 
     def _put(self, order: Order) -> None:
         order_id = order.ticket.client_order_id
-        live = self.state.live - {order_id} if order.status.is_terminal else self.state.live | {order_id}
-        self.state = replace(self.state, orders={**self.state.orders, order_id: order}, live=live)
+        orders = Layered.of(self.state.orders).with_item(order_id, order)
+        if order.status.is_terminal:
+            live, canceling = self.state.live - {order_id}, self.state.canceling - {order_id}
+        else:
+            live, canceling = self.state.live | {order_id}, self.state.canceling
+        self.state = replace(self.state, orders=orders, live=live, canceling=canceling)
 
     def _live_orders(self, symbol: str | None = None) -> list[Order]:
         return [order for order in _live(self.state) if symbol is None or order.ticket.symbol == symbol]
@@ -802,6 +905,13 @@ class _Step:
 
 
 _BEING_CANCELED: Final = frozenset({OrderStatus.PENDING_CANCEL})
+_UNANSWERED: Final = frozenset({OrderStatus.PENDING, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
+
+
+def _was_never_there(order: Order) -> bool:
+    """Refused before the broker gave it an id: a report about it cannot merely be old, it contradicts us."""
+    refused = order.status in (OrderStatus.DENIED, OrderStatus.REJECTED)
+    return refused and order.venue_order_id is None
 
 
 def _live(state: ExecutionState) -> Iterable[Order]:
@@ -810,7 +920,7 @@ def _live(state: ExecutionState) -> Iterable[Order]:
 
 def _halt_open(state: ExecutionState) -> tuple[str, ...]:
     """Orders that a halt still has to prove terminal."""
-    return tuple(o.ticket.client_order_id for o in _live(state) if o.status.may_be_at_broker)
+    return tuple(order.ticket.client_order_id for order in _live(state))
 
 
 def _fill_price(

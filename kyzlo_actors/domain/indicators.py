@@ -39,19 +39,12 @@ class SimpleMovingAverage:
         return self._sum / self.period if self.count >= self.period else None
 
     def save(self) -> list[float]:
-        """The values it still knows, oldest first."""
-        if self.count < self.period:
-            return self._values[: self._index]
-        return self._values[self._index :] + self._values[: self._index]
+        """`[count, index, sum, *ring]`: exactly what it is, so that it goes on to the last bit."""
+        return [self.count, self._index, self._sum, *self._values]
 
-    def load(self, values: Sequence[float]) -> None:
-        """Become what `save` described."""
-        fresh = SimpleMovingAverage(self.period)
-        for value in values:
-            fresh.update(value)
-        self.count, self._values, self._index, self._sum = (
-            fresh.count,
-            fresh._values,
-            fresh._index,
-            fresh._sum,
-        )
+    def load(self, saved: Sequence[float]) -> None:
+        """Become what `save` described. Raises: ValueError: it was saved with another period."""
+        count, index, total, *values = saved
+        if len(values) != self.period:
+            raise ValueError(f"saved with period {len(values)}, not {self.period}")
+        self.count, self._index, self._sum, self._values = int(count), int(index), total, values

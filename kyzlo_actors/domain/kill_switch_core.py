@@ -67,7 +67,10 @@ class KillSwitchCore:
                 state = self._on_message(self.state, event, effects)
             case TimerDue():
                 state = self._on_timer(self.state, event, effects)
-            case Started() | SendRefused():
+            case Started():
+                # An earlier life's halt is over (this one runs), and its latch may have died with it.
+                state = KillSwitchState(quarantined=self.state.quarantined)
+            case SendRefused():
                 state = self.state  # a refused command is sent again by its timer
             case _:
                 assert_never(event)
@@ -90,13 +93,15 @@ class KillSwitchCore:
                 effects.append(Schedule(name=_GRACE_TIMER, due_ns=event.now_ns + self.limits.grace_ns))
                 effects.append(Schedule(name=_RESEND_TIMER, due_ns=event.now_ns + RESEND_NS))
                 return replace(state, halt=halt)
-            case HaltAcknowledged() as acknowledged:
+            case HaltAcknowledged() as acknowledged if _belongs(state, acknowledged.halt_id):
                 effects.append(Send(to="guardian", message=acknowledged))
                 return replace(state, sealed=True, open_orders=acknowledged.open_orders)
-            case HaltProgressed() as progressed if state.halt is not None:
+            case HaltProgressed() as progressed if _belongs(state, progressed.halt_id):
                 state = replace(state, canceled=progressed.canceled, open_orders=progressed.open_orders)
                 effects.append(Send(to="guardian", message=progressed))
-                return state if progressed.open_orders else _finish(state, event.now_ns, effects)
+                # Not sealed: the acknowledgement was lost. It is asked for again and this is reported again.
+                is_over = state.sealed and not progressed.open_orders
+                return _finish(state, event.now_ns, effects) if is_over else state
             case _:
                 return state
 
@@ -110,6 +115,11 @@ class KillSwitchCore:
             effects.append(_cancel_all(state.halt, event.now_ns))
             effects.append(Schedule(name=_RESEND_TIMER, due_ns=event.now_ns + RESEND_NS))
         return state
+
+
+def _belongs(state: KillSwitchState, halt_id: str) -> bool:
+    """Whether it is about the halt that is being carried out, not about an earlier one."""
+    return state.halt is not None and state.halt.halt_id == halt_id
 
 
 def _latch(state: KillSwitchState, code: str, reason: str, effects: list[Effect]) -> KillSwitchState:

@@ -116,7 +116,7 @@ class Order:
     @property
     def leaves_qty(self) -> Decimal:
         """Shares that may still trade: the rest while it lives, nothing once it is terminal."""
-        return ZERO if self.status.is_terminal else self.ticket.qty - self.filled_qty
+        return ZERO if self.status.is_terminal else max(self.ticket.qty - self.filled_qty, ZERO)
 
     @property
     def signed_leaves_qty(self) -> Decimal:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from math import isfinite
 from typing import Final, assert_never
 
 from kyzlo_actors.domain.effects import Alert, Effect, Schedule, Send
@@ -53,7 +54,9 @@ BOOK_RETRY_NS: Final = NS_PER_SECOND
 BOOK_REFRESH_NS: Final = 30 * NS_PER_SECOND
 LOSS_REPORT_NS: Final = NS_PER_SECOND
 RECENT_LIMIT: Final = 10_000
+QUARANTINE_RETRY_NS: Final = 5 * NS_PER_SECOND
 _BOOK_TIMER: Final = "book"
+_QUARANTINE_TIMER: Final = "quarantine:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,9 @@ class RiskCore:
                 if state.synced and event.sequence > known:
                     return _ask_for_book(state, event.now_ns, "fill sequence is behind", effects)
                 return state
+            case TimerDue() if event.name.startswith(_QUARANTINE_TIMER):
+                symbol = event.name.removeprefix(_QUARANTINE_TIMER)
+                return _cancel_quarantined(state, symbol, event.now_ns, effects)
             case TimerDue():
                 if not state.synced:
                     return _ask_again(state, event.now_ns, effects)
@@ -115,6 +121,8 @@ class RiskCore:
                 return self._on_send_refused(state, event, effects)
             case Started():
                 started = replace(state, incarnation=event.incarnation, synced=False, symbol_incarnations={})
+                for symbol in sorted(state.quarantined):
+                    _watch_quarantined(symbol, event.now_ns, effects)
                 return _ask_for_book(started, event.now_ns, "start", effects)
         assert_never(event)
 
@@ -130,13 +138,15 @@ class RiskCore:
                 return state
             case RequestSnapshot() as request:
                 # It passes through the gate so that it reaches the broker actor after every earlier approval.
+                if request.incarnation < state.symbol_incarnations.get(request.symbol, 0):
+                    return state  # left over from an earlier life of the symbol
                 effects.append(Send(to="broker", message=request))
                 known = {**state.symbol_incarnations, request.symbol: request.incarnation}
                 return replace(state, symbol_incarnations=known)
             case OrderFilled() as fill:
                 return self._on_fill(state, fill, now_ns, effects)
             case OrderStatusChanged() as change:
-                return _on_status(state, change)
+                return _on_status(state, change, now_ns, effects)
             case OrderDenied() as denied:
                 return replace(state, book=_released(state.book, denied.client_order_id))
             case BookSnapshot() as snapshot:
@@ -146,6 +156,8 @@ class RiskCore:
             case EntriesBlocked() as blocked:
                 return replace(state, blocked={**state.blocked, blocked.code: blocked.detail})
             case EntriesAllowed():
+                if not state.blocked:
+                    return state  # it only repeats what is known
                 allowed = replace(state, blocked={})
                 return _ask_for_book(allowed, now_ns, "broker is reconciled", effects, keep=state.synced)
             case TradingStateChanged() as change_of_state:
@@ -250,9 +262,11 @@ class RiskCore:
         return replace(state, book=book, synced=True)
 
     def _on_marks(self, state: RiskState, event: MarksObserved, effects: list[Effect]) -> RiskState:
-        marks = {**state.book.marks, **{mark.symbol: mark for mark in event.marks}}
-        state = replace(state, book=replace(state.book, marks=marks))
-        if not state.synced:
+        # One odd price must not poison equity, and with it the gate, for good.
+        sound = {mark.symbol: mark for mark in event.marks if isfinite(mark.price) and mark.price > 0}
+        state = replace(state, book=replace(state.book, marks={**state.book.marks, **sound}))
+        if not state.synced or state.book.unpriced(self.limits.max_position):
+            # A guessed loss could halt everything: it is not measured before each position has a price.
             return state
         pnl = state.daily_pnl
         breached = pnl <= -self.limits.daily_loss
@@ -282,7 +296,9 @@ class RiskCore:
     def _on_send_refused(self, state: RiskState, event: SendRefused, effects: list[Effect]) -> RiskState:
         """An approval that provably never left frees its exposure and tells its symbol."""
         if event.to != "broker":
-            return state
+            return (
+                state  # a lost cancel or question is repeated by its symbol, a lost report by the next beat
+            )
         for reservation in state.book.reservations.values():
             if reservation.approval_id == event.message_id:
                 break
@@ -320,7 +336,8 @@ def _approve(
         correlation_id=stamp.correlation_id,
     )
     window = tuple(ts for ts in state.order_times if now_ns - ts < 60 * NS_PER_SECOND)
-    recent = {**state.recent, ticket.client_order_id: now_ns, intent_key(ticket): now_ns}
+    closing = state.book.reduces(ticket.symbol, ticket.side, ticket.qty)
+    recent = {**state.recent, ticket.client_order_id: now_ns, intent_key(ticket, closing=closing): now_ns}
     if len(recent) > RECENT_LIMIT:
         # The oldest half goes; the broker itself refuses an id that was ever used.
         newest = sorted(recent.items(), key=lambda item: item[1])[RECENT_LIMIT // 2 :]
@@ -345,12 +362,18 @@ def _denied(cause: Stamp, symbol: str, client_order_id: str, denial: Denial, now
     return Send(to=f"symbol-{symbol}", message=denied)
 
 
-def _on_status(state: RiskState, change: OrderStatusChanged) -> RiskState:
+def _on_status(state: RiskState, change: OrderStatusChanged, now_ns: int, effects: list[Effect]) -> RiskState:
+    view = state.book.positions.get(change.symbol) or _flat(change.symbol)
+    if state.synced and change.sequence > view.sequence:
+        # To free its exposure before its fills are counted would let others in.
+        return _ask_for_book(state, now_ns, "a fill is missing", effects)
     reservation = state.book.reservations.get(change.client_order_id)
     if reservation is None:
+        if state.synced and not change.status.is_terminal:
+            # The broker actor adopted an order that was lost: its exposure is not counted yet.
+            return _ask_for_book(state, now_ns, "an order is missing", effects)
         return state
     if change.status.is_terminal:
-        # Its fills, if any were missed, show in the sequence numbers.
         return replace(state, book=_released(state.book, change.client_order_id))
     unknown = change.status is OrderStatus.UNKNOWN
     return replace(state, book=_reserved(state.book, replace(reservation, unknown=unknown)))
@@ -364,11 +387,29 @@ def _on_quarantine(
     effects.append(
         Send(to="broker", message=CancelSymbolOrders(stamp=stamp, symbol=gone.symbol, reason=reason))
     )
+    _watch_quarantined(gone.symbol, now_ns, effects)
     effects.append(Send(to="kill_switch", message=gone))
     qty = state.book.qty(gone.symbol)
     text = f"{gone.symbol} is quarantined after {gone.restarts} restarts; position {qty}"
     effects.append(Alert(severity=Severity.CRITICAL, code="QUARANTINED", text=text))
     return replace(state, quarantined=state.quarantined | {gone.symbol})
+
+
+def _watch_quarantined(symbol: str, now_ns: int, effects: list[Effect]) -> None:
+    due_ns = now_ns + QUARANTINE_RETRY_NS
+    effects.append(Schedule(name=_QUARANTINE_TIMER + symbol, due_ns=due_ns))
+
+
+def _cancel_quarantined(state: RiskState, symbol: str, now_ns: int, effects: list[Effect]) -> RiskState:
+    """Nobody else watches a quarantined symbol's orders: cancel until the last is proven over."""
+    if symbol not in state.quarantined or (state.synced and not state.book.open_orders(symbol)):
+        return state
+    own_id = event_id("cancel_symbol", state.incarnation, symbol, now_ns)
+    stamp = Stamp(event_id=own_id, causation_id="", correlation_id=own_id, ts_event=now_ns, ts_init=now_ns)
+    cancel = CancelSymbolOrders(stamp=stamp, symbol=symbol, reason="quarantined, and still at work")
+    effects.append(Send(to="broker", message=cancel))
+    _watch_quarantined(symbol, now_ns, effects)
+    return state
 
 
 def _ask_for_book(

@@ -43,9 +43,12 @@ SymbolEvent = Started | Received | TickRead | BarClosed | TimerDue | SendRefused
 
 ZERO: Final = Decimal(0)
 SNAPSHOT_RETRY_NS: Final = NS_PER_SECOND
+# A cancel can be lost on either of its two ways: until the broker confirms it, ask again.
+CANCEL_RETRY_NS: Final = 5 * NS_PER_SECOND
 _SNAPSHOT_TIMER: Final = "snapshot"
 _UNHEARD_TIMER: Final = "unheard:"
 _TIMEOUT_TIMER: Final = "timeout:"
+_CANCEL_TIMER: Final = "cancel:"
 STRATEGY_TIMER: Final = "strategy:"
 
 
@@ -207,9 +210,14 @@ class SymbolCore:
             return state
         if state.orders:
             working = sum((order.signed_leaves_qty for order in state.orders.values()), ZERO)
-            if state.position.qty + working == pursuit.target:
-                return replace(state, pursuit=None)
-            return self._cancel_all(state, now_ns, "superseded", effects)
+            # While crossing zero, an order that only closes is on its way too: it must not be canceled for that.
+            step = ZERO if state.position.qty * pursuit.target < 0 else pursuit.target
+            is_on_its_way = state.position.qty + working == step
+            if not is_on_its_way:
+                return self._cancel_all(state, now_ns, "superseded", effects)
+            # An order that is being canceled may end without a fill: the wish must outlive it.
+            is_done = step == pursuit.target and state.canceling.isdisjoint(state.orders)
+            return replace(state, pursuit=None) if is_done else state
         delta = pursuit.target - state.position.qty
         if delta == 0:
             return replace(state, pursuit=None)
@@ -279,10 +287,10 @@ class SymbolCore:
     def _cancel_all(self, state: SymbolState, now_ns: int, why: str, effects: list[Effect]) -> SymbolState:
         for order_id in state.orders:
             if order_id not in state.canceling:
-                effects.append(self._cancel(state, state.orders[order_id], now_ns, why))
+                self._cancel(state, state.orders[order_id], now_ns, why, effects)
         return replace(state, canceling=state.canceling | frozenset(state.orders))
 
-    def _cancel(self, state: SymbolState, order: Order, now_ns: int, why: str) -> Send:
+    def _cancel(self, state: SymbolState, order: Order, now_ns: int, why: str, effects: list[Effect]) -> None:
         order_id = order.ticket.client_order_id
         stamp = Stamp(
             event_id=event_id("propose_cancel", order_id, why, now_ns),
@@ -297,7 +305,8 @@ class SymbolCore:
             client_order_id=order_id,
             incarnation=state.incarnation,
         )
-        return Send(to="risk", message=cancel)
+        effects.append(Send(to="risk", message=cancel))
+        effects.append(Schedule(name=_CANCEL_TIMER + order_id, due_ns=now_ns + CANCEL_RETRY_NS))
 
     # --- what the others say --------------------------------------------------------------------------------
 
@@ -307,15 +316,26 @@ class SymbolCore:
                 return self._on_fill(state, fill, event.now_ns, effects)
             case OrderStatusChanged() as change:
                 return self._on_status(state, change, event.now_ns, effects)
-            case OrderDenied() as denied if denied.client_order_id in state.orders:
-                # A refused wish is not repeated: the next signal will ask anew.
-                return replace(_without(state, denied.client_order_id), pursuit=None)
+            case OrderDenied() as denied:
+                return self._on_denied(state, denied, event.now_ns, effects)
             case PositionSnapshot() as snapshot if self._answers_us(state, snapshot):
                 return self._on_snapshot(state, snapshot, event.now_ns, effects)
             case CalendarRead() as read:
                 return replace(state, calendar=read.calendar)
             case _:
                 return state
+
+    def _on_denied(
+        self, state: SymbolState, denied: OrderDenied, now_ns: int, effects: list[Effect]
+    ) -> SymbolState:
+        order = state.orders.get(denied.client_order_id)
+        if order is None or order.status not in (OrderStatus.PENDING, OrderStatus.SUBMITTED):
+            return state  # about a repeated proposal: the order itself is known to be at the broker
+        state = _pursuit_ended(_without(state, denied.client_order_id), order)
+        if denied.code == "DUPLICATE_ID":
+            # The gate judged this very intent before: only the book can tell what became of it.
+            return self._ask(state, now_ns, "an intent was judged before", effects)
+        return self._pursue(state, now_ns, effects)
 
     def _on_fill(
         self, state: SymbolState, fill: OrderFilled, now_ns: int, effects: list[Effect]
@@ -336,6 +356,8 @@ class SymbolCore:
                 causation_id=fill.stamp.event_id,
             )
             state = _with(state, updated)
+            if fill.status.is_terminal and fill.status is not OrderStatus.FILLED:
+                state = _pursuit_ended(state, order)
         self.strategy.on_fill(self._context(state), fill)
         return self._pursue(state, now_ns, effects)
 
@@ -346,6 +368,8 @@ class SymbolCore:
             return self._ask(state, now_ns, "a fill is missing", effects)
         order = state.orders.get(change.client_order_id)
         if order is None:
+            # The fill before it told the end already; the strategy hears of the move all the same.
+            self.strategy.on_order_event(self._context(state), change)
             return state
         # The broker actor keeps the book of record; its word is taken as it is, even when one of ours was lost.
         updated = replace(
@@ -356,12 +380,11 @@ class SymbolCore:
             causation_id=change.stamp.event_id,
         )
         state = _with(state, updated)
-        if change.status is OrderStatus.SUBMITTED and self.settings.order_timeout_ns:
-            due_ns = now_ns + self.settings.order_timeout_ns
-            effects.append(Schedule(name=_TIMEOUT_TIMER + change.client_order_id, due_ns=due_ns))
+        if change.status is OrderStatus.SUBMITTED:
+            self._watch(change.client_order_id, now_ns, effects)
         self.strategy.on_order_event(self._context(state), change)
-        if change.status in (OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.DENIED):
-            return replace(state, pursuit=None)
+        if change.status.is_terminal and change.status is not OrderStatus.FILLED:
+            state = _pursuit_ended(state, order)
         return self._pursue(state, now_ns, effects)
 
     def _on_snapshot(
@@ -384,6 +407,13 @@ class SymbolCore:
             orders=orders,
             canceling=state.canceling & frozenset(orders),
         )
+        for order_id in sorted(orders):
+            # The timers of an earlier life died with it.
+            if order_id in state.canceling:
+                due_ns = now_ns + CANCEL_RETRY_NS
+                effects.append(Schedule(name=_CANCEL_TIMER + order_id, due_ns=due_ns))
+            else:
+                self._watch(order_id, now_ns, effects)
         return self._pursue(state, now_ns, effects)
 
     def _on_timer(self, state: SymbolState, event: TimerDue, effects: list[Effect]) -> SymbolState:
@@ -399,8 +429,13 @@ class SymbolCore:
             order = state.orders.get(name.removeprefix(_TIMEOUT_TIMER))
             if order is None or order.ticket.client_order_id in state.canceling:
                 return state
-            effects.append(self._cancel(state, order, event.now_ns, "timeout"))
+            self._cancel(state, order, event.now_ns, "timeout", effects)
             return replace(state, canceling=state.canceling | {order.ticket.client_order_id})
+        if name.startswith(_CANCEL_TIMER):
+            order = state.orders.get(name.removeprefix(_CANCEL_TIMER))
+            if order is not None and order.status is not OrderStatus.PENDING_CANCEL:
+                self._cancel(state, order, event.now_ns, "no word of a cancel", effects)
+            return state
         signal = self.strategy.on_timer(self._context(state), event)
         if signal is None:
             return state
@@ -427,10 +462,16 @@ class SymbolCore:
                 detail="the risk gate's mailbox refused the proposal; nothing was sent",
             )
             effects.append(Record(message=denied))
-            return replace(_without(state, order_id), pursuit=None)
+            return self._pursue(_pursuit_ended(_without(state, order_id), order), event.now_ns, effects)
         return state
 
     # --- helpers --------------------------------------------------------------------------------------------
+
+    def _watch(self, order_id: str, now_ns: int, effects: list[Effect]) -> None:
+        """Cancel the order if it still works at the end of its time (0 = no timeout)."""
+        if self.settings.order_timeout_ns:
+            due_ns = now_ns + self.settings.order_timeout_ns
+            effects.append(Schedule(name=_TIMEOUT_TIMER + order_id, due_ns=due_ns))
 
     def _ask(self, state: SymbolState, now_ns: int, reason: str, effects: list[Effect]) -> SymbolState:
         """Stop proposing and ask for the broker actor's book, again each second until it answers.
@@ -476,6 +517,14 @@ def _with(state: SymbolState, order: Order) -> SymbolState:
     if order.status.is_terminal:
         return _without(state, order_id)
     return replace(state, orders={**state.orders, order_id: order})
+
+
+def _pursuit_ended(state: SymbolState, order: Order) -> SymbolState:
+    """A wish that was refused or canceled is not repeated; a newer wish that waits behind its order lives on."""
+    pursuit = state.pursuit
+    if pursuit is None or pursuit.stamp.correlation_id != order.correlation_id:
+        return state
+    return replace(state, pursuit=None)
 
 
 def _without(state: SymbolState, order_id: str) -> SymbolState:

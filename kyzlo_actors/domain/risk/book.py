@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -68,7 +68,7 @@ class RiskBook:
     def reduces(self, symbol: str, side: Side, qty: Decimal) -> bool:
         """Whether the order can only shrink the position, even if every working order of its side fills first."""
         held = self.qty(symbol)
-        if held == 0 or (held > 0) == (side is Side.BUY):
+        if held == 0 or (held > 0) == (side is Side.BUY) or not (qty.is_finite() and qty > 0):
             return False
         return qty + self.reserved(symbol, side) <= abs(held)
 
@@ -88,6 +88,10 @@ class RiskBook:
         others = sum((self.worst_position(name) * self._exposure_price(name) for name in names), ZERO)
         own = self.worst_position(symbol, side, qty) * max(price, self._exposure_price(symbol))
         return others + own
+
+    def unpriced(self, symbols: Iterable[str]) -> tuple[str, ...]:
+        """Which of `symbols` are held without any price: as long as there is one, equity is a guess."""
+        return tuple(sorted(name for name in symbols if self.qty(name) and name not in self.marks))
 
     def equity(self) -> Decimal:
         """Cash plus every position at its newest price."""

@@ -57,9 +57,13 @@ def order_price(question: Question) -> Decimal:
     return Decimal(repr(question.mark.price)) if limit is None else limit
 
 
-def intent_key(ticket: OrderTicket) -> str:
-    """What makes two orders "the same again" within the duplicate window."""
-    return f"{ticket.symbol}|{ticket.side}|{ticket.qty}|{ticket.limit_price}"
+def intent_key(ticket: OrderTicket, *, closing: bool) -> str:
+    """What makes two orders "the same again" within the duplicate window.
+
+    A reversal sells twice the same quantity, once to close and once to open: these are not the same.
+    """
+    purpose = "close" if closing else "open"
+    return f"{ticket.symbol}|{ticket.side}|{ticket.qty}|{ticket.limit_price}|{purpose}"
 
 
 def halted(q: Question) -> Denial | None:
@@ -138,8 +142,11 @@ def price_collar(q: Question) -> Denial | None:
         return Denial(code="NO_MARK", detail="the gate has seen no price of this symbol")
     reference = Decimal(repr(own.price))
     price = order_price(q)
-    if reference <= 0 or price <= 0:
-        return Denial(code="BAD_PRICE", detail="a price is not positive", numbers={"price": str(price)})
+    # Comparing a NaN raises: it must be refused before.
+    if not (reference.is_finite() and price.is_finite()) or reference <= 0 or price <= 0:
+        return Denial(
+            code="BAD_PRICE", detail="a price is not a positive number", numbers={"price": str(price)}
+        )
     distance = abs(price - reference) / reference
     if distance > q.limits.price_collar:
         numbers = {
@@ -198,7 +205,7 @@ def duplicate(q: Question) -> Denial | None:
     """The same id again, or the same order again within the window."""
     if q.ticket.client_order_id in q.book.reservations or q.ticket.client_order_id in q.recent:
         return Denial(code="DUPLICATE_ID", detail="this intent was judged before")
-    last = q.recent.get(intent_key(q.ticket))
+    last = q.recent.get(intent_key(q.ticket, closing=q.closing))
     if last is not None and q.now_ns - last < q.limits.duplicate_window_ns:
         numbers = {"since_ns": str(q.now_ns - last), "window_ns": str(q.limits.duplicate_window_ns)}
         return Denial(code="DUPLICATE_INTENT", detail="the same order again too soon", numbers=numbers)
@@ -216,7 +223,13 @@ def open_orders(q: Question) -> Denial | None:
 
 def daily_loss(q: Question) -> Denial | None:
     """Entries stop at the day's loss limit (the kill switch decides about a halt)."""
-    if q.closing or q.daily_pnl > -q.limits.daily_loss:
+    if q.closing:
+        return None
+    unpriced = q.book.unpriced(q.limits.max_position)
+    if unpriced:
+        names = {"symbols": ",".join(unpriced)}
+        return Denial(code="LOSS_UNMEASURED", detail="a position has no price yet", numbers=names)
+    if q.daily_pnl > -q.limits.daily_loss:
         return None
     numbers = {"pnl": str(q.daily_pnl), "limit": str(q.limits.daily_loss)}
     return Denial(code="DAILY_LOSS", detail="the day's loss limit is reached", numbers=numbers)
