@@ -227,3 +227,75 @@ def test_an_absent_server_is_told_once_and_time_goes_on() -> None:
         listener.wait(lambda heard: heard.idles > 5)
         assert listener.codes == ["FEED_UNREACHABLE"]
         assert listener.connected == []
+
+
+def test_lag_is_measured_and_told_when_it_begins_and_ends() -> None:
+    async def script(socket: web.WebSocketResponse, number: int) -> None:
+        await greet(socket, "AAA")
+        for count in range(400):
+            old = trade(count)
+            if count < 25:
+                old["t"] = SystemClock().now_ns() // 1_000_000 - 8_000
+            await say(socket, old)
+            await asyncio.sleep(0.05)
+
+    with (
+        websocket_script(script) as port,
+        feeding(f"ws://127.0.0.1:{port}/stocks", ["AAA"]) as (feed, listener),
+    ):
+        listener.wait(lambda heard: heard.codes.count("FEED_LAG") >= 2)
+        told = [severity for severity, code, _ in listener.notices if code == "FEED_LAG"]
+        assert told[0] is Severity.CRITICAL
+        assert told[-1] is not Severity.CRITICAL
+        assert feed.lag_p99_ns is not None
+
+
+def test_only_lasting_data_starts_the_backoff_anew() -> None:
+    """A server that accepts, sends and throws out at once is approached ever more slowly."""
+
+    async def script(socket: web.WebSocketResponse, number: int) -> None:
+        await greet(socket, "AAA")
+        await say(socket, trade(number))
+        await asyncio.sleep(0.05)
+        await socket.close()
+
+    with websocket_script(script) as port:
+        url = f"ws://127.0.0.1:{port}/stocks"
+        with feeding(url, ["AAA"], backoff_first_seconds=0.05, backoff_max_seconds=5.0) as (feed, listener):
+            listener.wait(lambda heard: len(heard.connected) == 3)
+            assert feed._backoff._seconds >= 0.2
+
+    async def lasting(socket: web.WebSocketResponse, number: int) -> None:
+        await greet(socket, "AAA")
+        await say(socket, trade(2 * number))
+        await say(socket, trade(2 * number + 1))
+        await asyncio.sleep(0.05)
+        await socket.close()
+
+    with websocket_script(lasting) as port:
+        url = f"ws://127.0.0.1:{port}/stocks"
+        options = {"backoff_first_seconds": 0.05, "backoff_max_seconds": 5.0, "stable_seconds": 0.0}
+        with feeding(url, ["AAA"], **options) as (feed, listener):
+            listener.wait(lambda heard: len(heard.connected) == 4 and len(heard.ticks) == 8)
+            assert feed._backoff._seconds <= 0.1
+
+
+def test_a_channel_that_is_refused_altogether_ends_the_feed() -> None:
+    connections = 0
+
+    async def script(socket: web.WebSocketResponse, number: int) -> None:
+        nonlocal connections
+        connections = number
+        await greet(socket)
+        await say(socket, {"ev": "status", "status": "error", "message": "not authorized"})
+        await socket.receive()
+
+    with (
+        websocket_script(script) as port,
+        feeding(f"ws://127.0.0.1:{port}/stocks", ["AAA"]) as (_, listener),
+    ):
+        listener.wait(lambda heard: "FEED_NOT_AUTHORIZED" in heard.codes)
+        idles = listener.idles
+        listener.wait(lambda heard: heard.idles > idles + 12)
+        assert connections == 1
+        assert listener.connected == []
