@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import time
+import traceback
 from typing import Any, Final
 
 from thespian.actors import Actor, ActorExitRequest, ThespianWatch, WatchMessage
 
 from kyzlo_actors.actors.control import StartActor
 from kyzlo_actors.actors.registry import Registry, current
-from kyzlo_actors.actors.system import harden_process
+from kyzlo_actors.actors.system import harden_process, take_back_logging
 from kyzlo_actors.infrastructure import logs
 from kyzlo_actors.infrastructure.mailbox.board import Board, BoardSlot
 
@@ -36,14 +37,16 @@ class KyzloActor(Actor):
         harden_process()
         super().__init__()
         self._watched: list[int] = []
-        self.log = logging.getLogger("kyzlo")
+        self._has_begun = False
 
     def receiveMessage(self, message: Any, sender: Any) -> Any:
         """Thespian's entry. The watch is replaced after every message, so it is returned on every path."""
         try:
             self._dispatch(message, sender)
         except Exception:  # the one broad except of the shells: crash-only, see the head of this file
-            crash(self.log, f"{self.name}: a control message could not be handled")
+            crash(
+                self.log if self._has_begun else None, f"{self.name}: a control message could not be handled"
+            )
         return ThespianWatch(self._watched) if self._watched else None
 
     def on_start(self, message: StartActor) -> None:
@@ -79,8 +82,11 @@ class KyzloActor(Actor):
     def _begin(self, message: StartActor) -> None:
         self.registry = current()
         self.name = message.name
+        take_back_logging()
         logs.configure(self.name, level=self.registry.log_level, secrets=self.registry.secrets)
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request, else
         self.log = logging.getLogger("kyzlo")
+        self._has_begun = True
         layout = self.registry.layout
         self.board = Board.open(layout.board, layout.actors)
         self.row = self.board.row(self.name)
@@ -94,8 +100,12 @@ class KyzloActor(Actor):
         self.row.beat(self.registry.clock.monotonic_ns())
 
 
-def crash(log: logging.Logger, what: str) -> None:
+def crash(log: logging.Logger | None, what: str) -> None:
     """Log the present exception and end the process: a supervisor starts a clean one."""
-    log.critical("%s; the process ends", what, exc_info=True)
+    if log is None:
+        # Before `logs.configure`; nothing is known yet that could be secret.
+        traceback.print_exc()
+    else:
+        log.critical("%s; the process ends", what, exc_info=True)
     time.sleep(_LINGER_SECONDS)  # let the line reach the journal's pipe
     os._exit(EXIT_CRASHED)

@@ -196,5 +196,3 @@ class BrokerShell(CoreShell):
             case _:
                 pass
         self.process(report)
-
-

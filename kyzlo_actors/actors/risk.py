@@ -57,6 +57,7 @@ class RiskShell(CoreShell):
         self._symbols = layout.symbols
         self._rows = {symbol: board.row(f"symbol-{symbol}") for symbol in layout.symbols}
         self._versions = [0] * len(layout.symbols)
+        self._published = dict.fromkeys(layout.symbols, 0)
         self._next_marks_ns = 0
 
     def open(self) -> None:
@@ -99,12 +100,13 @@ class RiskShell(CoreShell):
             self.process(MarksObserved(marks=tuple(marks), now_ns=self.clock.now_ns()))
 
     def _compare_sequences(self, now_ns: int) -> None:
-        if not self.core.state.synced:
-            return
+        """Behind what was published a beat ago: a message is missing. (Behind the newest may just be in flight.)"""
         positions = self.core.state.book.positions
+        missing = ""
         for symbol, row in self._rows.items():
-            published = row.snapshot().sequence
             view = positions.get(symbol)
-            if published > (0 if view is None else view.sequence):
-                self.process(SequenceObserved(symbol=symbol, sequence=published, now_ns=now_ns))
-                return  # one question brings the whole book
+            if self._published[symbol] > (0 if view is None else view.sequence):
+                missing = symbol
+            self._published[symbol] = row.snapshot().sequence
+        if missing and self.core.state.synced:  # one question brings the whole book
+            self.process(SequenceObserved(symbol=missing, sequence=self._published[missing], now_ns=now_ns))

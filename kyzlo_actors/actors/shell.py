@@ -228,7 +228,10 @@ class CoreShell:
     def _snapshot_if_due(self, now_ns: int) -> None:
         if self._inputs_since_snapshot == 0:
             return
-        if self._inputs_since_snapshot >= SNAPSHOT_EVERY_INPUTS or now_ns - self._snapshot_ns > SNAPSHOT_EVERY_NS:
+        if (
+            self._inputs_since_snapshot >= SNAPSHOT_EVERY_INPUTS
+            or now_ns - self._snapshot_ns > SNAPSHOT_EVERY_NS
+        ):
             self._take_snapshot(now_ns)
 
     def _take_snapshot(self, now_ns: int) -> None:

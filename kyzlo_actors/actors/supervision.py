@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kyzlo_actors.actors.control import StartActor
@@ -26,7 +26,7 @@ class Child:
 
     name: str
     address: Any = None
-    history: RestartHistory = RestartHistory()
+    history: RestartHistory = field(default_factory=RestartHistory)
     due_ns: int | None = None
     started_ns: int = 0
     killed_pid: int = 0

@@ -1,4 +1,4 @@
-"""SymbolActor: mailbox, strategy and position of one symbol. Its work thread reads the newest tick, never a queue of them."""
+"""SymbolActor: mailbox, strategy and position of one symbol. It reads the newest tick, never a queue of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from kyzlo_actors.actors.shell import CoreShell
 from kyzlo_actors.domain.market import Bar
 from kyzlo_actors.domain.messages import BarClosed, SequenceObserved, TickRead
 from kyzlo_actors.domain.symbol_core import SymbolCore
+from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.infrastructure.journal import SyncPolicy
 from kyzlo_actors.infrastructure.mailbox.board import BoardSlot
 from kyzlo_actors.infrastructure.mailbox.latest_tick import TickSlots
@@ -46,6 +47,8 @@ class SymbolShell(CoreShell):
         self._bar_position = 0
         self._last_bar_start_ns = -1
         self._tick_version = 0
+        self._published = 0
+        self._next_compare_ns = 0
 
     def open(self) -> None:
         layout = self.registry.layout
@@ -106,9 +109,13 @@ class SymbolShell(CoreShell):
             self.process(TickRead(tick=view.tick, now_ns=now_ns))
 
     def _compare_sequence(self, now_ns: int) -> None:
-        published = self.row.snapshot().sequence
-        if self.core.state.synced and published > self.core.state.sequence:
-            self.process(SequenceObserved(symbol=self.symbol, sequence=published, now_ns=now_ns))
+        """Behind what was published a beat ago: a message is missing. (Behind the newest may just be in flight.)"""
+        if now_ns < self._next_compare_ns:
+            return
+        self._next_compare_ns = now_ns + int(self.registry.supervision.beat_seconds * NS_PER_SECOND)
+        if self.core.state.synced and self._published > self.core.state.sequence:
+            self.process(SequenceObserved(symbol=self.symbol, sequence=self._published, now_ns=now_ns))
+        self._published = self.row.snapshot().sequence
 
     def _publish(self) -> None:
         state = self.core.state

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import hmac
+import logging
 import os
 import pickle
 import signal
@@ -62,6 +63,19 @@ def patch_thespian(key: bytes, log_file: Path) -> None:
     systemCommon.RATE_THROTTLE = 10**9
     # Thespian's own log is else in the temporary directory, readable by all, with message contents.
     os.environ["THESPLOG_FILE"] = str(log_file)
+
+
+# What logging was before Thespian replaced it in its actors by a root that sends every record as a message: from
+# a work thread that would use the actor's transport from two threads, and our rule is not to log through Thespian.
+_ROOT_LOGGER: Final = logging.root
+_LOG_MANAGER: Final = logging.Logger.manager
+
+
+def take_back_logging() -> None:
+    """Undo Thespian's replacement of the root logger in this actor."""
+    logging.root = _ROOT_LOGGER
+    logging.Logger.root = _ROOT_LOGGER
+    logging.Logger.manager = _LOG_MANAGER
 
 
 def _bind_to_loopback() -> None:

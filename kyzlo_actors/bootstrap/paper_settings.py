@@ -1,0 +1,80 @@
+"""The settings of a paper session: a settings.toml of its own, and an environment that names the venue and its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import toml
+
+from kyzlo_actors.bootstrap.setting_names import TOP_LEVEL_NAMES
+from kyzlo_actors.venue.scenario import Scenario
+
+RUN_ID_VARIABLE: Final = "KYZLO_RUN_ID"
+ORDER_DOLLARS: Final = 2_500
+MAX_ORDER_DOLLARS: Final = 5_000
+# Bought in lots that the gate refuses, so that people see it at work.
+_TOO_LARGE: Final = 7_000
+_ON_TICKS: Final = 2
+# What would lead the service to other places or keys than those of this session.
+_FOREIGN: Final = (
+    "STATE_DIRECTORY",
+    "RUNTIME_DIRECTORY",
+    "CREDENTIALS_DIRECTORY",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+)
+
+
+def settings_text(scenario: Scenario, *, state_directory: str, runtime_directory: str) -> str:
+    """settings.toml for the scenario's symbols: golden cross on one-second bars, on ticks for two of them.
+
+    The last symbol's orders are larger than the limit on purpose.
+    """
+    traded = [part for part in scenario.symbols if part.tradable and part.active]
+    symbols: dict[str, Any] = {}
+    for place, part in enumerate(traded):
+        is_refused = len(traded) > 1 and place == len(traded) - 1
+        quantity = max(1, round((_TOO_LARGE if is_refused else ORDER_DOLLARS) / part.start_price))
+        symbols[part.symbol] = {
+            "strategy": "golden_cross",
+            "quantity": quantity,
+            "max_position": quantity,
+            "bar_seconds": 1,
+            "parameters": {"fast": 5, "slow": 20, "on": "ticks" if 0 < place <= _ON_TICKS else "bars"},
+        }
+    return toml.dumps(
+        {
+            "RISK_DAILY_LOSS_LIMIT": 1_000,
+            "RISK_MAX_NOTIONAL": 50_000,
+            "risk": {"max_order_notional": MAX_ORDER_DOLLARS},
+            "paths": {"state_directory": state_directory, "runtime_directory": runtime_directory},
+            "symbols": symbols,
+        }
+    )
+
+
+def service_environment(
+    environ: Mapping[str, str], *, run_id: str, addresses: Mapping[str, Any], scenario: Scenario
+) -> dict[str, str]:
+    """The service's environment: the owner's variables name the venue, and nobody's real keys come along."""
+    kept = child_environment(environ, run_id=run_id)
+    return kept | {
+        "ALPACA_BASE_URL": str(addresses["rest"]),
+        "ALPACA_API_KEY": scenario.keys.alpaca_key,
+        "ALPACA_API_SECRET": scenario.keys.alpaca_secret,
+        "POLYGON_WEBSOCKET_URL": str(addresses["polygon_ws"]),
+        "POLYGON_BASE_URL": str(addresses["polygon_rest"]),
+        "POLYGON_API_KEY": scenario.keys.polygon_key,
+    }
+
+
+def child_environment(environ: Mapping[str, str], *, run_id: str) -> dict[str, str]:
+    """`environ` without any setting of KYZLO, and with the session's run id."""
+    ours = {name for name, about in TOP_LEVEL_NAMES.items() for name in (name, *about.others)}
+    kept = {name: value for name, value in environ.items() if name not in ours and name not in _FOREIGN}
+    # Loopback must not go through a proxy, whatever this machine is set up for.
+    for name in ("NO_PROXY", "no_proxy"):
+        kept[name] = ",".join(filter(None, (kept.get(name), "127.0.0.1", "localhost")))
+    return kept | {RUN_ID_VARIABLE: run_id, "PYTHONUNBUFFERED": "1"}
