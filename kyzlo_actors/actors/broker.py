@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kyzlo_actors.actors.base import KyzloActor
@@ -15,7 +16,7 @@ from kyzlo_actors.actors.calendar_reader import CalendarReader
 from kyzlo_actors.actors.control import StartActor
 from kyzlo_actors.actors.gate import Gate
 from kyzlo_actors.actors.registry import Registry
-from kyzlo_actors.actors.shell import CoreShell
+from kyzlo_actors.actors.shell import LEVELS, CoreShell
 from kyzlo_actors.domain.broker_events import (
     LookUpFailed,
     OrderLookedUp,
@@ -38,11 +39,11 @@ from kyzlo_actors.domain.effects import (
 from kyzlo_actors.domain.errors import Fatal
 from kyzlo_actors.domain.execution_core import ExecutionCore
 from kyzlo_actors.domain.messages import CalendarRead, Received
-from kyzlo_actors.domain.values import TradingState
+from kyzlo_actors.domain.values import Severity, TradingState
 from kyzlo_actors.infrastructure.journal import SyncPolicy
 from kyzlo_actors.infrastructure.mailbox.board import Board, BoardSlot
 from kyzlo_actors.infrastructure.resilience import CircuitBreaker, RateBudget
-from kyzlo_actors.ports.broker import BrokerReport
+from kyzlo_actors.ports.broker import BrokerHooks, BrokerReport
 
 INBOX_LIMIT: Final = 20_000
 _LOOK_UP: Final = "look_up:"
@@ -58,6 +59,14 @@ class BrokerActor(KyzloActor):
 
     def on_exit(self) -> None:
         self._shell.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitNoted:
+    """The broker's own count: `remaining` requests until `reset_ns`."""
+
+    remaining: int
+    reset_ns: int
 
 
 class Inbox:
@@ -110,7 +119,8 @@ class BrokerShell(CoreShell):
         for symbol, row in self._rows.items():
             row.publish(sequence=self.core.state.sequences.get(symbol, 0))
         self.mailbox.register(self._inbox.fileno(), self._inbox.drain)
-        self._broker = self.registry.open_broker()
+        hooks = BrokerHooks(gate=self._shut, on_rate_limit=self._note_rate, on_notice=self._note)
+        self._broker = self.registry.open_broker(hooks)
         self._broker.start(self._inbox.deliver)
         self._calendar = CalendarReader(self.registry, self._inbox.deliver)
         self._calendar.start()
@@ -135,7 +145,7 @@ class BrokerShell(CoreShell):
             case SubmitOrder():
                 self._submit(effect)
             case CancelAtBroker():
-                self._budget.try_spend(self.clock.monotonic_ns(), reserved=True)  # counted, never refused
+                self._budget.try_spend(self.clock.now_ns(), reserved=True)  # counted, never refused
                 self._broker.cancel(effect.client_order_id, effect.venue_order_id)
             case LookUpOrder():
                 self.timers.set(_LOOK_UP + effect.client_order_id, effect.due_ns)
@@ -177,13 +187,28 @@ class BrokerShell(CoreShell):
         monotonic_ns = self.clock.monotonic_ns()
         if not self._breaker.allows(monotonic_ns):
             return "BREAKER_OPEN", "the broker failed too often; the circuit breaker is open"
-        if not self._budget.try_spend(monotonic_ns, reserved=effect.reserved):
+        if not self._budget.try_spend(now_ns, reserved=effect.reserved):
             return "RATE_BUDGET", "the requests of this minute are spent"
         return None
 
-    def _on_report(self, report: BrokerReport | CalendarRead) -> None:
+    # The adapter's hooks: called on its threads.
+
+    def _shut(self) -> str | None:
+        """Asked once more right before the first byte: an order may have waited for a free connection."""
+        return "HALTED" if self._gate.state is TradingState.HALTED else None
+
+    def _note_rate(self, remaining: int, reset_ns: int) -> None:
+        self._inbox.deliver(RateLimitNoted(remaining, reset_ns))
+
+    def _note(self, severity: Severity, code: str, text: str) -> None:
+        self.log.log(LEVELS[severity], "%s: %s", code, text)
+
+    def _on_report(self, report: BrokerReport | CalendarRead | RateLimitNoted) -> None:
         monotonic_ns = self.clock.monotonic_ns()
         match report:
+            case RateLimitNoted():
+                self._budget.note_server(report.remaining, report.reset_ns)
+                return
             case SubmitAnswered() | SubmitRejected() | OrderLookedUp() | StateRead():
                 self._breaker.succeeded(monotonic_ns)
             case SubmitUncertain() | LookUpFailed() | StateReadFailed():

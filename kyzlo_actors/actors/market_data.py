@@ -14,32 +14,37 @@ from typing import Final
 
 from kyzlo_actors.actors.base import KyzloActor, crash
 from kyzlo_actors.actors.control import StartActor
+from kyzlo_actors.actors.layout import BROKER, MARKET_DATA
+from kyzlo_actors.actors.outbox import Outbox
 from kyzlo_actors.actors.registry import Registry
+from kyzlo_actors.actors.shell import LEVELS
+from kyzlo_actors.actors.wire import decode_envelope
 from kyzlo_actors.domain.bars import BarBuilder
+from kyzlo_actors.domain.effects import Send
 from kyzlo_actors.domain.errors import KyzloError
+from kyzlo_actors.domain.identity import event_id
 from kyzlo_actors.domain.market import Bar, Tick
+from kyzlo_actors.domain.messages import CalendarRead, RequestCalendar, Stamp
+from kyzlo_actors.domain.session import SessionCalendar
 from kyzlo_actors.domain.values import NS_PER_SECOND, Severity
 from kyzlo_actors.infrastructure.mailbox.board import BoardSlot
+from kyzlo_actors.infrastructure.mailbox.events import EventMailbox
 from kyzlo_actors.infrastructure.mailbox.latest_tick import TickSlots
 from kyzlo_actors.infrastructure.mailbox.wake import WakeSender
 
 BAR_CAPACITY: Final = 256
 HISTORY_BARS: Final = 200
 HISTORY_TIMEOUT_NS: Final = 15 * NS_PER_SECOND
+CALENDAR_RETRY_NS: Final = 2 * NS_PER_SECOND
 _STOP_SECONDS: Final = 0.5
-_LEVELS: Final = {
-    Severity.INFO: logging.INFO,
-    Severity.WARNING: logging.WARNING,
-    Severity.CRITICAL: logging.CRITICAL,
-}
 
 
 class MarketDataActor(KyzloActor):
     """Has the feed's reader thread; forks nobody."""
 
     def on_start(self, message: StartActor) -> None:
-        self._feed = self.registry.open_feed()
         self._publisher = Publisher(self.registry, self.row)
+        self._feed = self.registry.open_feed(self._publisher.expects_data)
         self._feed.start(self.registry.layout.symbols, self._publisher)
 
     def on_exit(self) -> None:
@@ -79,7 +84,15 @@ class Publisher:
         for feed in self._feeds.values():
             self._resume(feed)
         self._history = History(registry)
+        self._mailbox = EventMailbox(layout.mailbox(MARKET_DATA))
+        self._outbox = Outbox(MARKET_DATA, layout, registry.clock)
+        self._calendar: SessionCalendar | None = None
+        self._next_question_ns = 0
         self._ticks = 0
+
+    def expects_data(self, now_ns: int) -> bool:
+        """Whether silence is a fault now: only in the regular session, and only once the calendar is known."""
+        return self._calendar is not None and self._calendar.is_open(now_ns)
 
     # --- the feed's side -----------------------------------------------------------------------------------------
 
@@ -104,6 +117,7 @@ class Publisher:
         """Close bars by time, take in history, and beat: this thread is the one whose silence matters."""
         self._row.beat(self._clock.monotonic_ns())
         self._row.publish(sequence=self._ticks)
+        self._read_mailbox(now_ns)
         for symbol, bars in self._history.take():
             self._put_history(self._feeds[symbol], bars)
         for feed in self._feeds.values():
@@ -136,7 +150,25 @@ class Publisher:
 
     def on_notice(self, severity: Severity, code: str, text: str) -> None:
         """Something a person should know."""
-        self._log.log(_LEVELS[severity], "%s: %s", code, text)
+        self._log.log(LEVELS[severity], "%s: %s", code, text)
+
+    def _read_mailbox(self, now_ns: int) -> None:
+        """Only the calendar comes this way."""
+        for payload in self._mailbox.poll(0.0):
+            message = decode_envelope(payload).message
+            if isinstance(message, CalendarRead):
+                self._calendar = message.calendar
+        if self._calendar is None and now_ns >= self._next_question_ns:
+            self._next_question_ns = now_ns + CALENDAR_RETRY_NS
+            question_id = event_id("request_calendar", MARKET_DATA, now_ns)
+            stamp = Stamp(
+                event_id=question_id,
+                causation_id="",
+                correlation_id=question_id,
+                ts_event=now_ns,
+                ts_init=now_ns,
+            )
+            self._outbox.send(Send(to=BROKER, message=RequestCalendar(stamp=stamp, reply_to=MARKET_DATA)))
 
     # --- bars ----------------------------------------------------------------------------------------------------
 

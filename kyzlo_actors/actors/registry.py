@@ -17,7 +17,7 @@ from kyzlo_actors.domain.kill_switch_core import KillSwitchLimits
 from kyzlo_actors.domain.risk.limits import RiskLimits
 from kyzlo_actors.domain.strategy.protocol import Strategy
 from kyzlo_actors.domain.symbol_core import SymbolSettings
-from kyzlo_actors.ports.broker import Broker, BrokerDesk
+from kyzlo_actors.ports.broker import Broker, BrokerDesk, BrokerHooks
 from kyzlo_actors.ports.clock import Clock
 from kyzlo_actors.ports.market_data import BarHistory, MarketDataFeed
 from kyzlo_actors.ports.persistence import Archive
@@ -68,7 +68,11 @@ class BrokerPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """Everything an actor may need. `secrets` are the values that logs must never show."""
+    """Everything an actor may need.
+
+    `open_feed` takes the question whether silence at a given time (ns UTC) is a fault. `secrets` are the values that
+    logs must never show.
+    """
 
     run_id: str
     layout: Layout
@@ -77,9 +81,9 @@ class Registry:
     risk_limits: RiskLimits
     execution: ExecutionSettings
     kill_switch: KillSwitchLimits
-    open_broker: Callable[[], Broker]
+    open_broker: Callable[[BrokerHooks], Broker]
     open_desk: Callable[[], BrokerDesk]
-    open_feed: Callable[[], MarketDataFeed]
+    open_feed: Callable[[Callable[[int], bool]], MarketDataFeed]
     open_history: Callable[[], BarHistory]
     open_archive: Callable[[], Archive]
     supervision: SupervisionPlan = field(default_factory=SupervisionPlan)

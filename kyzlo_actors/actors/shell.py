@@ -36,7 +36,7 @@ from kyzlo_actors.infrastructure.mailbox.events import EventMailbox
 SNAPSHOT_EVERY_INPUTS: Final = 5_000
 SNAPSHOT_EVERY_NS: Final = 60 * NS_PER_SECOND
 _STOP_SECONDS: Final = 1.0
-_LEVELS: Final = {
+LEVELS: Final = {
     Severity.INFO: logging.INFO,
     Severity.WARNING: logging.WARNING,
     Severity.CRITICAL: logging.CRITICAL,
@@ -209,7 +209,7 @@ class CoreShell:
                 self.timers.set(effect.name, effect.due_ns)
                 return None
             case Alert():
-                self.log.log(_LEVELS[effect.severity], "%s: %s", effect.code, effect.text)
+                self.log.log(LEVELS[effect.severity], "%s: %s", effect.code, effect.text)
                 return None
             case _:
                 self.carry_out(effect)

@@ -66,9 +66,20 @@ def build_registry(settings: Settings, *, account: str, run_id: str, live: bool)
             grace_ns=_ns(settings.halt.graceful_seconds),
         ),
         # Jitter only spreads reconnects; nothing that is decided depends on it.
-        open_broker=lambda: AlpacaBroker(settings.alpaca_base_url, key, secret, clock, Random()),
+        open_broker=lambda hooks: AlpacaBroker(
+            settings.alpaca_base_url,
+            key,
+            secret,
+            clock,
+            Random(),
+            gate=hooks.gate,
+            on_rate_limit=hooks.on_rate_limit,
+            on_notice=hooks.on_notice,
+        ),
         open_desk=lambda: open_desk(settings),
-        open_feed=lambda: PolygonFeed(settings.polygon_websocket_url, polygon_key, clock, Random()),
+        open_feed=lambda expect_data: PolygonFeed(
+            settings.polygon_websocket_url, polygon_key, clock, Random(), expect_data=expect_data
+        ),
         open_history=lambda: PolygonHistory(settings.polygon_base_url, polygon_key, clock),
         open_archive=lambda: FileArchive(layout.archive, clock),
         supervision=_supervision_plan(settings),

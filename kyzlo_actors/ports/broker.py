@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from kyzlo_actors.domain.broker import (
@@ -30,6 +31,7 @@ from kyzlo_actors.domain.broker_events import (
 )
 from kyzlo_actors.domain.order import OrderTicket
 from kyzlo_actors.domain.session import SessionCalendar
+from kyzlo_actors.domain.values import Severity
 
 BrokerReport = (
     SubmitAnswered
@@ -47,6 +49,19 @@ BrokerReport = (
     | StreamDisconnected
 )
 Deliver = Callable[[BrokerReport], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerHooks:
+    """What an adapter asks and tells besides its reports; every call may come from any thread, and returns at once.
+
+    `gate` is asked right before the first byte of an order: a code refuses it. `on_rate_limit(remaining, reset_ns)`
+    passes on the broker's own count; `on_notice` what a person should know.
+    """
+
+    gate: Callable[[], str | None]
+    on_rate_limit: Callable[[int, int], None]
+    on_notice: Callable[[Severity, str, str], None]
 
 
 class Broker(Protocol):
