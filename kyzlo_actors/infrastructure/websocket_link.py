@@ -10,9 +10,10 @@ import socket
 import ssl
 import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import websocket
+from websocket._abnf import frame_buffer
 
 from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.values import NS_PER_SECOND
@@ -23,6 +24,8 @@ READ_TIMEOUT_SECONDS: Final = 0.1
 # A server that does not take one small frame in this time is gone.
 SEND_TIMEOUT_SECONDS: Final = 2.0
 MISSED_PONGS: Final = 2
+# A message of one frame or of many; whatever claims to be larger ends the connection.
+MAX_MESSAGE_BYTES: Final = 32 << 20
 _CLOSE_CODE_BYTES: Final = 2
 _TROUBLE: Final = (websocket.WebSocketException, OSError, ssl.SSLError, ValueError, UnicodeError)
 
@@ -155,6 +158,7 @@ def open_link(url: str, clock: Clock, ping_seconds: float, headers: Sequence[str
         connection = websocket.create_connection(
             url,
             timeout=CONNECT_TIMEOUT_SECONDS,
+            class_=_BoundedWebSocket,
             header=list(headers),
             enable_multithread=True,
             # Validating every frame in Python costs 12x; the JSON parser checks the encoding anyway.
@@ -169,6 +173,34 @@ def open_link(url: str, clock: Clock, ping_seconds: float, headers: Sequence[str
     except _TROUBLE as error:
         raise LinkRefused(_described(error)) from None
     return WebSocketLink(connection, clock, ping_seconds=ping_seconds)
+
+
+class _BoundedFrames(frame_buffer):
+    """Refuses a frame by its announced length, before any of it is read into memory."""
+
+    def recv_length(self) -> None:
+        super().recv_length()
+        if self.length is not None and self.length > MAX_MESSAGE_BYTES:
+            raise websocket.WebSocketPayloadException("too large")
+
+
+class _BoundedWebSocket(websocket.WebSocket):
+    """The library's connection, with a bound on the size of a message: it has none of its own."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.frame_buffer = _BoundedFrames(self._recv, True)
+        self._message_bytes = 0
+
+    def recv_frame(self) -> websocket.ABNF:
+        frame: websocket.ABNF = self.frame_buffer.recv_frame()
+        if frame.opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+            self._message_bytes = len(frame.data)
+        elif frame.opcode == websocket.ABNF.OPCODE_CONT:
+            self._message_bytes += len(frame.data)
+        if self._message_bytes > MAX_MESSAGE_BYTES:
+            raise websocket.WebSocketPayloadException("too large")
+        return frame
 
 
 def _described(error: Exception) -> str:
