@@ -35,11 +35,13 @@ class RegularHours:
     """Whether an instant lies in 09:30-16:00 New York time (any day: holidays print nothing anyway).
 
     Remembers the hours of the last day that was asked for, because it is asked on the tick path.
+    Raises at construction: BadInput: this machine has no time zone data.
     """
 
-    __slots__ = ("_close_ns", "_day_end_ns", "_day_start_ns", "_open_ns")
+    __slots__ = ("_close_ns", "_day_end_ns", "_day_start_ns", "_open_ns", "_zone")
 
     def __init__(self) -> None:
+        self._zone = new_york()
         self._day_start_ns = self._day_end_ns = self._open_ns = self._close_ns = 0
 
     def contain(self, ts: int) -> bool:
@@ -49,7 +51,7 @@ class RegularHours:
         return self._open_ns <= ts < self._close_ns
 
     def _load(self, ts: int) -> None:
-        day = datetime.fromtimestamp(ts // NS_PER_SECOND, new_york()).date()
+        day = datetime.fromtimestamp(ts // NS_PER_SECOND, self._zone).date()
         self._day_start_ns = new_york_ns(day, time.min)
         self._day_end_ns = new_york_ns(day + timedelta(days=1), time.min)
         self._open_ns = new_york_ns(day, _REGULAR_OPEN)
@@ -58,4 +60,4 @@ class RegularHours:
 
 def new_york_date(ts: int) -> str:
     """The New York date (`YYYY-MM-DD`) of an instant in ns UTC."""
-    return datetime.fromtimestamp(ts // NS_PER_SECOND, new_york()).date().isoformat()
+    return datetime.fromtimestamp(ts // NS_PER_SECOND, self._zone).date().isoformat()

@@ -25,3 +25,5 @@ def test_no_time_zone_data_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(new_york, "ZoneInfo", missing)
     with pytest.raises(BadInput, match="tzdata"):
         new_york.new_york_ns(date(2026, 7, 1), time(9, 30))
+    with pytest.raises(BadInput, match="tzdata"):
+        new_york.RegularHours()

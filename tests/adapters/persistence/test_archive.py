@@ -18,17 +18,10 @@ from hypothesis import strategies as st
 from kyzlo_actors.adapters.persistence.archive import FileArchive, read_archive
 from kyzlo_actors.adapters.persistence.archive_file import encode_frame
 from kyzlo_actors.domain.errors import Fatal, Recoverable
-from kyzlo_actors.ports.persistence import StoredRecord
+from tests.adapters.contract_archive import records
 from tests.fakes.clock import FakeClock
 
 DAY_NS = 86_400 * 1_000_000_000
-
-
-def records(first: int, last: int, writer_id: str = "risk") -> list[StoredRecord]:
-    return [
-        StoredRecord(writer_id=writer_id, sequence=number, tx_time=number, body=b"body %d" % number)
-        for number in range(first, last + 1)
-    ]
 
 
 def sequences(directory: Path, writer_id: str = "risk") -> list[int]:
@@ -45,30 +38,6 @@ def test_records_and_offsets_come_back(tmp_path: Path) -> None:
     assert again.offsets() == {"risk": 4, "broker": 2}
     again.close()
     assert list(read_archive(tmp_path)) == [*records(1, 3), *records(1, 2, "broker"), *records(4, 4)]
-
-
-def test_a_repeated_step_stores_nothing_twice(tmp_path: Path) -> None:
-    archive = FileArchive(tmp_path, FakeClock())
-    archive.store(records(1, 3), {"risk": 3})
-    archive.store(records(1, 3), {"risk": 3})
-    archive.store(records(2, 5), {"risk": 5})
-    archive.close()
-    assert sequences(tmp_path) == [1, 2, 3, 4, 5]
-
-
-def test_a_gap_and_a_step_back_are_refused(tmp_path: Path) -> None:
-    archive = FileArchive(tmp_path, FakeClock())
-    archive.store(records(1, 3), {"risk": 3})
-    with pytest.raises(Fatal, match="goes from 3 to 5"):
-        archive.store(records(5, 6), {"risk": 6})
-    with pytest.raises(Fatal, match="go back"):
-        archive.store([], {"risk": 2})
-    with pytest.raises(Fatal, match="end at 4"):
-        archive.store(records(4, 4), {})
-    archive.store(records(4, 4), {"risk": 4})
-    assert archive.offsets() == {"risk": 4}
-    archive.close()
-    assert sequences(tmp_path) == [1, 2, 3, 4]
 
 
 def test_each_day_has_its_file_and_the_newest_tells_every_offset(tmp_path: Path) -> None:
