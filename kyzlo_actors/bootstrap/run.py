@@ -1,0 +1,79 @@
+"""Start one instance: check everything that can be checked, claim the directories, hand over to the guardian."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from kyzlo_actors.actors.layout import Layout
+from kyzlo_actors.bootstrap.instance import claim_instance
+from kyzlo_actors.bootstrap.preflight import check_account, check_symbols
+from kyzlo_actors.bootstrap.setting_names import TOP_LEVEL_NAMES
+from kyzlo_actors.bootstrap.settings import LoadedSettings
+from kyzlo_actors.bootstrap.settings_model import Settings
+from kyzlo_actors.bootstrap.venue_check import check_venue
+from kyzlo_actors.bootstrap.wiring import build_registry, open_desk
+from kyzlo_actors.domain.values import NS_PER_SECOND
+from kyzlo_actors.guardian.main import run_guardian
+from kyzlo_actors.guardian.options import GuardianOptions
+from kyzlo_actors.guardian.proof import HaltSettings
+from kyzlo_actors.infrastructure import logs
+from kyzlo_actors.infrastructure.clock import SystemClock
+
+RUN_ID_VARIABLE: Final = "KYZLO_RUN_ID"
+
+
+def run_instance(loaded: LoadedSettings, *, live: bool, environ: Mapping[str, str]) -> int:
+    """Run until the guardian ends; its exit code.
+
+    Raises: BadInput: settings, keys, symbols, account or directories do not fit. Recoverable: the broker does not
+    answer. Fatal: the tree does not start.
+    """
+    settings = loaded.settings
+    check_venue(settings, live=live)
+    logs.configure("guardian", level=settings.logs.level, secrets=settings.secrets)
+    account = _preflight(settings)
+    run_id = environ.get(RUN_ID_VARIABLE) or f"run-{SystemClock().now_ns():x}"
+    registry = build_registry(settings, account=account, run_id=run_id, live=live)
+    with claim_instance(
+        settings.paths.state_directory, account, live, runtime_directory=settings.paths.runtime_directory
+    ):
+        _make_directories(registry.layout)
+        # A re-exec (resume) needs them again; nothing else that this process starts may see them.
+        environment = dict(environ)
+        for name, about in TOP_LEVEL_NAMES.items():
+            if about.secret:
+                for each in (name, *about.others):
+                    os.environ.pop(each, None)
+        return run_guardian(registry, GuardianOptions(halt=_halt_settings(settings), environment=environment))
+
+
+def _preflight(settings: Settings) -> str:
+    desk = open_desk(settings)
+    try:
+        account = check_account(desk, settings)
+        check_symbols(desk, settings)
+    finally:
+        desk.close()
+    return account.account_number
+
+
+def _make_directories(layout: Layout) -> None:
+    journals = [layout.journal(name) for name in layout.actors]
+    directories: list[Path] = [layout.snapshots, layout.archive, layout.certificates, *journals]
+    for directory in directories:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _halt_settings(settings: Settings) -> HaltSettings:
+    halt = settings.halt
+    return HaltSettings(
+        # KillSwitchActor has the settings' time; a second more for its report to get here.
+        graceful_ns=round((halt.graceful_seconds + 1) * NS_PER_SECOND),
+        clean_reads=halt.clean_reads,
+        clean_read_interval_ns=round(halt.clean_read_interval_seconds * NS_PER_SECOND),
+    )
+
+
