@@ -60,4 +60,4 @@ class RegularHours:
 
 def new_york_date(ts: int) -> str:
     """The New York date (`YYYY-MM-DD`) of an instant in ns UTC."""
-    return datetime.fromtimestamp(ts // NS_PER_SECOND, self._zone).date().isoformat()
+    return datetime.fromtimestamp(ts // NS_PER_SECOND, new_york()).date().isoformat()
