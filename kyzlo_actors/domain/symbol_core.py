@@ -45,10 +45,13 @@ ZERO: Final = Decimal(0)
 SNAPSHOT_RETRY_NS: Final = NS_PER_SECOND
 # A cancel can be lost on either of its two ways: until the broker confirms it, ask again.
 CANCEL_RETRY_NS: Final = 5 * NS_PER_SECOND
+# Only fills have a sequence: that the end of an order was told and lost shows in the broker actor's book alone.
+ORDER_CHECK_NS: Final = 30 * NS_PER_SECOND
 _SNAPSHOT_TIMER: Final = "snapshot"
 _UNHEARD_TIMER: Final = "unheard:"
 _TIMEOUT_TIMER: Final = "timeout:"
 _CANCEL_TIMER: Final = "cancel:"
+_CHECK_TIMER: Final = "check:"
 STRATEGY_TIMER: Final = "strategy:"
 
 
@@ -196,11 +199,10 @@ class SymbolCore:
             natural_key=natural_key,
             limit_price=signal.limit_price,
         )
+        if not signal.target_position.is_finite():
+            return self._refuse_target(state, pursuit, now_ns, effects)
         state = replace(state, pursuit=pursuit, last_target=signal.target_position)
-        if not state.synced:
-            return self._give_up(
-                state, pursuit, "NOT_SYNCED", "the position is not proven yet", now_ns, effects
-            )
+        # Not synced: the wish waits for the snapshot. If that takes too long the gate refuses its old price.
         return self._pursue(state, now_ns, effects)
 
     def _pursue(self, state: SymbolState, now_ns: int, effects: list[Effect]) -> SymbolState:
@@ -270,19 +272,21 @@ class SymbolCore:
             intent_index=pursuit.intent_index,
         )
 
-    def _give_up(
-        self, state: SymbolState, pursuit: Pursuit, code: str, detail: str, now_ns: int, effects: list[Effect]
+    def _refuse_target(
+        self, state: SymbolState, pursuit: Pursuit, now_ns: int, effects: list[Effect]
     ) -> SymbolState:
+        """No number of shares (a strategy divided by zero, say): explained in the journal, and nothing else."""
         order_id = self._order_id(pursuit)
         denied = OrderDenied(
-            stamp=pursuit.stamp.caused(event_id("denied", order_id, code), ts_event=now_ns),
+            stamp=pursuit.stamp.caused(event_id("denied", order_id, "BAD_TARGET"), ts_event=now_ns),
             symbol=self.settings.symbol,
             client_order_id=order_id,
-            code=code,
-            detail=detail,
+            code="BAD_TARGET",
+            detail=f"the strategy wants {pursuit.target} shares",
+            numbers={"target": str(pursuit.target)},
         )
         effects.append(Record(message=denied))
-        return replace(state, pursuit=None)
+        return state
 
     def _cancel_all(self, state: SymbolState, now_ns: int, why: str, effects: list[Effect]) -> SymbolState:
         for order_id in state.orders:
@@ -409,6 +413,7 @@ class SymbolCore:
         )
         for order_id in sorted(orders):
             # The timers of an earlier life died with it.
+            self._check_later(order_id, now_ns, effects)
             if order_id in state.canceling:
                 due_ns = now_ns + CANCEL_RETRY_NS
                 effects.append(Schedule(name=_CANCEL_TIMER + order_id, due_ns=due_ns))
@@ -424,6 +429,12 @@ class SymbolCore:
             order = state.orders.get(name.removeprefix(_UNHEARD_TIMER))
             if order is not None and order.status is OrderStatus.PENDING:
                 return self._ask(state, event.now_ns, "no word of a proposal", effects)
+            if order is not None:
+                self._check_later(order.ticket.client_order_id, event.now_ns, effects)
+            return state
+        if name.startswith(_CHECK_TIMER):
+            if name.removeprefix(_CHECK_TIMER) in state.orders and state.synced:
+                return self._ask(state, event.now_ns, "is the order still there", effects)
             return state
         if name.startswith(_TIMEOUT_TIMER):
             order = state.orders.get(name.removeprefix(_TIMEOUT_TIMER))
@@ -466,6 +477,9 @@ class SymbolCore:
         return state
 
     # --- helpers --------------------------------------------------------------------------------------------
+
+    def _check_later(self, order_id: str, now_ns: int, effects: list[Effect]) -> None:
+        effects.append(Schedule(name=_CHECK_TIMER + order_id, due_ns=now_ns + ORDER_CHECK_NS))
 
     def _watch(self, order_id: str, now_ns: int, effects: list[Effect]) -> None:
         """Cancel the order if it still works at the end of its time (0 = no timeout)."""

@@ -7,8 +7,13 @@ from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
 from kyzlo_actors.domain.broker import BrokerAccount, BrokerOrder, BrokerPosition, BrokerState
-from kyzlo_actors.domain.broker_events import StateRead, StreamConnected, SubmitAnswered, SubmitStarted
-from kyzlo_actors.domain.broker_events import TradeUpdated
+from kyzlo_actors.domain.broker_events import (
+    StateRead,
+    StreamConnected,
+    SubmitAnswered,
+    SubmitStarted,
+    TradeUpdated,
+)
 from kyzlo_actors.domain.effects import Effect, Send
 from kyzlo_actors.domain.execution_core import ExecutionCore, ExecutionSettings
 from kyzlo_actors.domain.market import Bar, Mark, Tick
@@ -113,7 +118,9 @@ def proposal(
     )
 
 
-def approved(order_id: str = "kyzlo.t.1", *, deadline_ns: int = NOW + 60 * SECOND, **kw: Any) -> ApprovedOrder:
+def approved(
+    order_id: str = "kyzlo.t.1", *, deadline_ns: int = NOW + 60 * SECOND, **kw: Any
+) -> ApprovedOrder:
     return ApprovedOrder(
         stamp=stamp(f"approved-{order_id}", correlation=f"chain-{order_id}"),
         ticket=ticket(order_id, **kw),

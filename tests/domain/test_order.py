@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 
@@ -56,6 +56,6 @@ def test_leaves_are_zero_once_terminal_and_never_negative(status: OrderStatus) -
 
 def test_the_owners_machine_is_a_sub_graph() -> None:
     path = (S.PENDING, S.SUBMITTED, S.PENDING_CANCEL, S.CANCELED)
-    assert all(is_legal(a, b) for a, b in zip(path, path[1:], strict=False))
+    assert all(is_legal(a, b) for a, b in pairwise(path))
     assert is_legal(S.SUBMITTED, S.FILLED)
     assert is_legal(S.SUBMITTED, S.REJECTED)

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from kyzlo_actors.domain.session import SessionCalendar, SessionDay
 
-DAYS = tuple(SessionDay(date=f"2026-01-{d:02}", open_ns=d * 100 + 30, close_ns=d * 100 + 60) for d in (1, 2, 5))
+DAYS = tuple(
+    SessionDay(date=f"2026-01-{d:02}", open_ns=d * 100 + 30, close_ns=d * 100 + 60) for d in (1, 2, 5)
+)
 CALENDAR = SessionCalendar(days=DAYS)
 
 
