@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 import traceback
 from typing import Any, Final
@@ -84,6 +85,7 @@ class KyzloActor(Actor):
         self.name = message.name
         take_back_logging()
         logs.configure(self.name, level=self.registry.log_level, secrets=self.registry.secrets)
+        threading.excepthook = end_with_thread
         logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request, else
         self.log = logging.getLogger("kyzlo")
         self._has_begun = True
@@ -98,6 +100,15 @@ class KyzloActor(Actor):
     def beat(self) -> None:
         """Tell the supervisor that this actor is alive (monotonic clock: it is the same in every process)."""
         self.row.beat(self.registry.clock.monotonic_ns())
+
+
+def end_with_thread(hook: threading.ExceptHookArgs) -> None:
+    """A thread that dies takes its process with it: half an actor would look alive."""
+    exc_info = (hook.exc_type, hook.exc_value, hook.exc_traceback)
+    name = hook.thread.name if hook.thread else "a thread"
+    logging.getLogger("kyzlo").critical("%s failed; the process ends", name, exc_info=exc_info)  # type: ignore[arg-type]
+    time.sleep(_LINGER_SECONDS)
+    os._exit(EXIT_CRASHED)
 
 
 def crash(log: logging.Logger | None, what: str) -> None:
