@@ -23,7 +23,8 @@ class PricePath:
         self._part = part
         self._speed = speed
         self._key = f"{seed}:{part.symbol}"
-        self._phase = self._unit_at("phase", 0)
+        swing = part.swing
+        self._phase = self._unit_at("phase", 0) if swing is None or swing.phase is None else swing.phase
         self._unit = lru_cache(maxsize=1_024)(self._unit_at)
 
     def price(self, seconds: float) -> float:

@@ -70,10 +70,11 @@ class MarketPart(_Part):
 
 
 class SwingPart(_Part):
-    """A wave on the price: relative amplitude, and its period."""
+    """A wave on the price: relative amplitude, its period, and where in the period it is at epoch 0 (else: by seed)."""
 
     amplitude: Annotated[float, Field(ge=0, le=0.5)]
     period_seconds: Annotated[float, Field(gt=0)]
+    phase: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
 class SymbolPart(_Part):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from hypothesis import given, settings
@@ -51,11 +52,33 @@ def crossings(prices: Sequence[float]) -> int:
 def test_the_demo_crosses_every_few_seconds_on_bars_and_on_ticks() -> None:
     played = market()
     for symbol in played.symbols:
+        swing = played._parts[symbol].swing
+        assert swing is not None
+        expected = 2 * 200 / swing.period_seconds
         bars = [bar for second in range(200) if (bar := played.second_bar(symbol, NOON + second))]
-        assert 200 / 11 <= crossings([bar.close for bar in bars]) <= 200 / 4, symbol
+        assert expected * 0.6 <= crossings([bar.close for bar in bars]) <= expected * 1.8, symbol
         trades = [trade for second in range(200) for trade in played.prints(symbol, NOON + second)]
         ticks = [trade.price for trade in trades if trade.moves_price]
-        assert crossings(ticks) >= 200 / 11, symbol
+        assert crossings(ticks) >= expected * 0.6, symbol
+
+
+def test_wherever_the_demo_starts_somebody_buys_soon() -> None:
+    """Only a cross upwards buys, and a symbol has one a period: the phases spread them."""
+    played = market()
+    slow = [part.symbol for part in DEMO.symbols if part.swing and part.swing.phase is not None]
+    ups: set[int] = set()
+    for symbol in slow:
+        closes = {s: bar.close for s in range(400) if (bar := played.second_bar(symbol, NOON + s))}
+        seconds = sorted(closes)
+        gaps = {
+            seconds[i]: fmean(closes[s] for s in seconds[i - 4 : i + 1])
+            - fmean(closes[s] for s in seconds[i - 19 : i + 1])
+            for i in range(20, len(seconds))
+        }
+        ups |= {two for one, two in itertools.pairwise(gaps) if gaps[one] <= 0 < gaps[two]}
+    ordered = sorted(ups)
+    assert len(slow) >= 5 and ordered[0] < 34
+    assert max(two - one for one, two in itertools.pairwise(ordered)) <= 12
 
 
 def test_speed_prints_and_moves_faster() -> None:
