@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from kyzlo_actors.actors.base import KyzloActor, crash
+from kyzlo_actors.actors.base import KyzloActor
 from kyzlo_actors.actors.control import StartActor
 from kyzlo_actors.actors.layout import BROKER, MARKET_DATA
 from kyzlo_actors.actors.outbox import Outbox
@@ -226,17 +226,14 @@ class History:
         return [self._done.popleft() for _ in range(len(self._done))]
 
     def _run(self) -> None:
-        try:
-            source = self._registry.open_history()
-            while True:
-                with self._lock:
-                    self._lock.wait_for(lambda: bool(self._wanted))
-                    symbol, (interval_ns, start_ns, end_ns) = self._wanted.popitem()
-                try:
-                    bars = source.bars(symbol, interval_ns=interval_ns, start_ns=start_ns, end_ns=end_ns)
-                except KyzloError as error:
-                    self._log.warning("no history for %s, the gap stays: %s", symbol, error)
-                    bars = []
-                self._done.append((symbol, bars))
-        except BaseException:  # crash-only, see base.py
-            crash(self._log, "market data: the history thread failed")
+        source = self._registry.open_history()
+        while True:
+            with self._lock:
+                self._lock.wait_for(lambda: bool(self._wanted))
+                symbol, (interval_ns, start_ns, end_ns) = self._wanted.popitem()
+            try:
+                bars = source.bars(symbol, interval_ns=interval_ns, start_ns=start_ns, end_ns=end_ns)
+            except KyzloError as error:
+                self._log.warning("no history for %s, the gap stays: %s", symbol, error)
+                bars = []
+            self._done.append((symbol, bars))

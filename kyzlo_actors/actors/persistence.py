@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from kyzlo_actors.actors.base import KyzloActor, crash
+from kyzlo_actors.actors.base import KyzloActor
 from kyzlo_actors.actors.control import StartActor
 from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.domain.errors import Recoverable
@@ -40,14 +40,11 @@ class PersistenceActor(KyzloActor):
         self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                self.beat()
-                self._stopping.wait(self._shipper.turn())
-            self._shipper.turn()  # what was written until the end
-            self._shipper.close()
-        except BaseException:  # crash-only, see base.py
-            crash(self.log, "persistence: the work thread failed")
+        while not self._stopping.is_set():
+            self.beat()
+            self._stopping.wait(self._shipper.turn())
+        self._shipper.turn()  # what was written until the end
+        self._shipper.close()
 
 
 class Shipper:

@@ -12,7 +12,6 @@ import threading
 from collections import deque
 from typing import Any, Final
 
-from kyzlo_actors.actors.base import crash
 from kyzlo_actors.actors.outbox import Outbox
 from kyzlo_actors.actors.recovery import (
     Core,
@@ -123,13 +122,10 @@ class CoreShell:
     # --- the loop ------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        try:
-            self._begin()
-            while not self._stopping.is_set():
-                self._turn()
-            self._end()
-        except BaseException:  # crash-only: whatever it was, this process is not to be trusted any more
-            crash(self.log, f"{self.name}: the work thread failed")
+        self._begin()
+        while not self._stopping.is_set():
+            self._turn()
+        self._end()
 
     def _begin(self) -> None:
         layout = self.registry.layout

@@ -10,7 +10,8 @@ from tests.architecture.house import PACKAGE, sources
 # Where everything may be caught, and why. A new line here is a decision, not a convenience.
 SHELLS = {
     "actors/base.py": "an exception that escapes receiveMessage makes Thespian run the message again",
-    "actors/shell.py": "crash-only: whatever ended the work thread, the process must end with it",
+    "actors/system.py": "Thespian raises whatever its transport meets while it starts: the next port is tried",
+    "actors/tree.py": "Thespian raises whatever its transport meets: no answer to a ping is an answer",
     "guardian/main.py": "whatever goes wrong, the tree must be ended and the exit code said",
 }
 SHELL_FOLDERS = {
