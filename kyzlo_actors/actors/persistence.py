@@ -19,9 +19,8 @@ from kyzlo_actors.infrastructure.mailbox.board import BoardSlot
 from kyzlo_actors.ports.persistence import Archive, StoredRecord
 
 BATCH_RECORDS: Final = 2_000
-IDLE_SECONDS: Final = 0.2
+IDLE_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 1.0
-SYNC_EVERY_NS: Final = NS_PER_SECOND
 PRUNE_EVERY_NS: Final = 30 * NS_PER_SECOND
 _STOP_SECONDS: Final = 1.0
 
@@ -60,7 +59,6 @@ class Shipper:
         self._followers: dict[str, JournalFollower] = {}
         self._offsets: dict[str, int] = {}
         self._unstored: list[StoredRecord] = []
-        self._next_sync_ns = 0
         self._next_prune_ns = 0
         self.stored = 0
 
@@ -69,7 +67,6 @@ class Shipper:
         try:
             archive = self._opened()
             self._find_journals()
-            self._sync_symbols()
             count = self._ship(archive)
         except Recoverable as error:
             self._log.warning("the store does not take records now: %s", error)
@@ -104,6 +101,7 @@ class Shipper:
             self._unstored = self._gather()
         if not self._unstored:
             return 0
+        self._sync(self._unstored)
         offsets = {**self._offsets}
         for record in self._unstored:
             offsets[record.writer_id] = record.sequence
@@ -113,6 +111,17 @@ class Shipper:
         count, self._unstored = len(self._unstored), []
         self.stored += count
         return count
+
+    def _sync(self, batch: list[StoredRecord]) -> None:
+        """Flush what is about to be stored: a power cut must not take entries whose numbers the store knows.
+
+        Symbol journals have no sync thread of their own; this, once a second, is theirs.
+        """
+        first: dict[str, int] = {}
+        for record in batch:
+            first.setdefault(record.writer_id, record.sequence)
+        for writer, sequence in first.items():
+            sync_segments(self._root / writer, sequence)
 
     def _gather(self) -> list[StoredRecord]:
         batch: list[StoredRecord] = []
@@ -125,15 +134,6 @@ class Shipper:
                 for r in follower.poll(room)
             ]
         return batch
-
-    def _sync_symbols(self) -> None:
-        """Symbol segments have no sync thread of their own: theirs is here, once a second."""
-        now_ns = self._clock.monotonic_ns()
-        if now_ns >= self._next_sync_ns:
-            self._next_sync_ns = now_ns + SYNC_EVERY_NS
-            for writer in self._followers:
-                if writer.startswith("symbol-"):
-                    sync_segments(self._root / writer)
 
     def _prune(self) -> None:
         """Drop what is stored *and* behind the actor's snapshot: recovery needs the rest."""
