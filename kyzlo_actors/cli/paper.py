@@ -1,0 +1,125 @@
+"""`kyzlo paper`: a venue and the service on this machine, for play; `--demo` plays a script and ends by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+
+import typer
+
+from kyzlo_actors.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from kyzlo_actors.bootstrap.paper import PaperSession
+    from kyzlo_actors.cli.stage import Stage
+
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOG_LINES: Final = 15
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C, SIGTERM or SIGHUP: end in order. Not an Exception, so that nothing on the way takes it for one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def paper(
+    demo: Annotated[bool, typer.Option("--demo", help="Play a script that ends with a halt.")] = False,
+    seed: Annotated[int, typer.Option(help="The same seed plays the same market at the same time.")] = 1,
+    scenario: Annotated[str, typer.Option(metavar="NAME", help="The venue's scenario.")] = "demo",
+) -> None:
+    """Trade a paper market on this machine: a venue, the actor tree, and a table of it. Ctrl-C ends it."""
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
+    raise typer.Exit(_run(demo=demo, seed=seed, scenario=scenario))
+
+
+def _interrupt(number: int, _: FrameType | None) -> NoReturn:
+    raise _Interrupted(number)
+
+
+def _run(*, demo: bool, seed: int, scenario: str) -> int:
+    from rich.console import Console
+
+    from kyzlo_actors.bootstrap.paper import PaperSession
+    from kyzlo_actors.bootstrap.paper_places import make_places
+    from kyzlo_actors.cli.stage import Stage
+    from kyzlo_actors.infrastructure.clock import SystemClock
+
+    now_ns = SystemClock().now_ns()
+    with Stage(Console()) as stage:
+        places = make_places(os.environ, now_ns=now_ns)
+        session = PaperSession(places, environ=os.environ, scenario=scenario, seed=seed)
+        try:
+            _say_what_is_coming(session, stage, demo=demo)
+            session.start(account_number=f"PA{now_ns // 1_000_000 % 10**7:07d}{os.getpid() % 1000:03d}")
+            return _demo(session, stage) if demo else _open_end(session, stage)
+        except _Interrupted as interrupted:
+            stage.close()
+            stage.say("ending everything in order …")
+            # Who stops a session without an end has got what he wanted; who stops the demo has not.
+            return 128 + interrupted.number if demo else ExitCode.OK
+        finally:
+            for number in _ENDING:
+                signal.signal(number, signal.SIG_IGN)  # from here on it is bounded, and must not be cut off
+            stage.close()
+            session.end()
+
+
+def _demo(session: PaperSession, stage: Stage) -> int:
+    from kyzlo_actors.cli.demo import Demo
+    from kyzlo_actors.domain.errors import KyzloError
+
+    try:
+        Demo(session, stage).play()
+    except KyzloError as failure:
+        stage.close()
+        _tell_failure(session, stage, failure)
+        return ExitCode.FAILED
+    stage.say(f"journals and certificate: {session.places.home}")
+    return ExitCode.OK
+
+
+def _open_end(session: PaperSession, stage: Stage) -> int:
+    from kyzlo_actors.cli.paper_loop import POLL_SECONDS, PaperLoop
+    from kyzlo_actors.domain.errors import KyzloError
+
+    loop = PaperLoop(session, stage)
+    try:
+        loop.await_view()
+        while True:
+            loop.turn()
+            time.sleep(POLL_SECONDS)
+    except KyzloError as failure:
+        stage.close()
+        _tell_failure(session, stage, failure)
+        return ExitCode.FAILED
+    finally:
+        loop.close()
+
+
+def _say_what_is_coming(session: PaperSession, stage: Stage, *, demo: bool) -> None:
+    if demo:
+        stage.say(
+            "KYZLO demo: a paper venue and the real actor tree on this machine. Golden-cross actors trade, "
+            "one is killed and comes back,\nthen everything is halted, with proof. About a minute; Ctrl-C ends it."
+        )
+    else:
+        stage.say(
+            "KYZLO paper session: a paper venue and the real actor tree on this machine. Ctrl-C ends it."
+        )
+    stage.say(f"logs and journals: {session.places.home}")
+
+
+def _tell_failure(session: PaperSession, stage: Stage, failure: Exception) -> None:
+    for child in session.children:
+        lines = child.last_lines(_LOG_LINES)
+        if lines:
+            stage.say(f"--- last lines of {child.name} ({child.log})")
+            stage.say("\n".join(lines))
+    stage.say(f"kyzlo: the session failed: {failure}")
