@@ -203,7 +203,8 @@ class _Step:
             case SubmitUncertain():
                 self._on_uncertain(event.client_order_id, event.detail)
             case CancelAnswered():
-                self._move(event.client_order_id, OrderStatus.PENDING_CANCEL, "cancel requested")
+                if event.client_order_id in self.state.live:
+                    self._move(event.client_order_id, OrderStatus.PENDING_CANCEL, "cancel requested")
             case CancelFailed():
                 # A refused cancel is evidence (already filled, already gone): read the order.
                 if event.client_order_id in self.state.live:

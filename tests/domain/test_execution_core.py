@@ -702,6 +702,7 @@ def test_what_is_about_nothing_changes_nothing() -> None:
         SubmitRefused(client_order_id="kyzlo.no", code="", detail="", now_ns=NOW),
         SubmitUncertain(client_order_id="kyzlo.no", detail="", now_ns=NOW),
         SubmitAnswered(client_order_id="kyzlo.no", order=report("kyzlo.no"), now_ns=NOW),
+        CancelAnswered(client_order_id="kyzlo.no", now_ns=NOW),
         CancelFailed(client_order_id="kyzlo.no", http_status=404, message="", now_ns=NOW),
         LookUpFailed(client_order_id="kyzlo.no", detail="", now_ns=NOW),
         OrderLookedUp(client_order_id="kyzlo.no", order=None, now_ns=NOW),
