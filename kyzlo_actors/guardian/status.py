@@ -1,0 +1,65 @@
+"""What the guardian answers to `status`: its own state, the latch, the halt, and one row for each actor."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+from kyzlo_actors.actors.registry import Registry
+from kyzlo_actors.domain.values import NS_PER_SECOND, TradingState
+from kyzlo_actors.guardian.halt_core import GuardianState
+from kyzlo_actors.guardian.procedure import Procedure
+from kyzlo_actors.infrastructure.mailbox.board import NO_SIGNAL, Board, BoardRow
+
+
+def status_of(state: GuardianState, gate: TradingState, board: Board, registry: Registry) -> dict[str, Any]:
+    """The answer as plain data. Ages in seconds, money in dollars, positions in signed shares."""
+    now_ns = registry.clock.monotonic_ns()
+    record = state.record
+    return {
+        "ok": True,
+        "state": str(state.phase),
+        "gate": str(gate),
+        "run_id": registry.run_id,
+        "pid": os.getpid(),
+        "state_directory": str(registry.layout.state_directory),
+        "runtime_directory": str(registry.layout.runtime_directory),
+        "up_seconds": (now_ns - state.started.monotonic_ns) / NS_PER_SECOND,
+        "broker_ready": state.broker_ready,
+        "latch": {**asdict(record), "halt_id": record.halt_id} if record else None,
+        "halt": _halt(state.procedure) if state.procedure else None,
+        "actors": [_actor(row, now_ns) for row in board.snapshot()],
+    }
+
+
+def _halt(procedure: Procedure) -> dict[str, Any]:
+    proof = procedure.proof
+    return {
+        "kind": procedure.kind,
+        "halt_id": procedure.halt_id,
+        "step": str(procedure.step),
+        "sealed": procedure.sealed is not None,
+        "proven": proof.proven,
+        "clean_reads": len(proof.clean_reads_ns),
+        "open_orders": list(proof.still_open),
+        "trouble": proof.trouble,
+    }
+
+
+def _actor(row: BoardRow, now_ns: int) -> dict[str, Any]:
+    return {
+        "actor": row.name,
+        "pid": row.pid,
+        "incarnation": row.incarnation,
+        "restarts": row.restarts,
+        "beat_age_seconds": (now_ns - row.beat_ns) / NS_PER_SECOND if row.beat_ns else None,
+        "ready": bool(row.ready),
+        "position": row.position,
+        "realized_pnl": row.realized_pnl,
+        "unrealized_pnl": row.unrealized_pnl,
+        "last_price": row.last_price,
+        "signal": None if row.signal == NO_SIGNAL else row.signal,
+        "bar_count": row.bar_count,
+        "sequence": row.sequence,
+    }
