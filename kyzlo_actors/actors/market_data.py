@@ -14,11 +14,11 @@ from typing import Final
 
 from kyzlo_actors.actors.base import KyzloActor
 from kyzlo_actors.actors.control import StartActor
+from kyzlo_actors.actors.frames import Frames
 from kyzlo_actors.actors.layout import BROKER, MARKET_DATA
 from kyzlo_actors.actors.outbox import Outbox
 from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.actors.shell import LEVELS
-from kyzlo_actors.actors.wire import decode_envelope
 from kyzlo_actors.domain.bars import BarBuilder
 from kyzlo_actors.domain.effects import Send
 from kyzlo_actors.domain.errors import KyzloError
@@ -72,6 +72,7 @@ class Publisher:
         self._clock = registry.clock
         self._row = row
         self._log = logging.getLogger("kyzlo")
+        self._frames = Frames(self._log)
         self._slots = TickSlots.create(layout.slots, layout.symbols, bar_capacity=BAR_CAPACITY)
         self._feeds = {
             symbol: SymbolFeed(
@@ -155,9 +156,9 @@ class Publisher:
     def _read_mailbox(self, now_ns: int) -> None:
         """Only the calendar comes this way."""
         for payload in self._mailbox.poll(0.0):
-            message = decode_envelope(payload).message
-            if isinstance(message, CalendarRead):
-                self._calendar = message.calendar
+            envelope = self._frames.decode(payload)
+            if envelope is not None and isinstance(envelope.message, CalendarRead):
+                self._calendar = envelope.message.calendar
         if self._calendar is None and now_ns >= self._next_question_ns:
             self._next_question_ns = now_ns + CALENDAR_RETRY_NS
             question_id = event_id("request_calendar", MARKET_DATA, now_ns)

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from kyzlo_actors.actors.wire import codec
+from kyzlo_actors.infrastructure.codec import Undecodable, UnknownType
 from kyzlo_actors.infrastructure.files import fsync_directory, write_durable
 from kyzlo_actors.infrastructure.journal_reader import read_journal
 from kyzlo_actors.infrastructure.journal_segment import JournalRecord
@@ -71,7 +72,7 @@ class SnapshotFile:
             if body["schema"] != SNAPSHOT_SCHEMA:
                 return None
             return body["sequence"], codec().from_dict(body["state"]), body["extra"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, UnknownType, Undecodable):
             return None
 
 
@@ -109,14 +110,15 @@ def replay(
 ) -> Recovered:
     """Feed the journal's inputs from `from_sequence` on to the core; `observe` sees each of them.
 
-    Only the last entry can be an input that ended the actor: every other one was followed by something.
+    Only the last entry can be an input that ended the actor: every other one was followed by something. An input
+    that an earlier life skipped (its skip record follows at once) stays skipped.
     """
     marker = CrashMarker(journal_directory)
     replayed, last = 0, None
     skipped: int | None = None
     held: JournalRecord | None = None
     for record in read_journal(journal_directory, from_sequence):
-        if held is not None:
+        if held is not None and not _is_skipped(held, record):
             replayed += _feed(core, held, observe)
             if replayed % _BEAT_EVERY == 0:
                 beat()
@@ -149,6 +151,10 @@ def skip_record(sequence: int) -> bytes:
 
 def _is_input(record: JournalRecord) -> bool:
     return record.body.startswith(b'{"input"')
+
+
+def _is_skipped(record: JournalRecord, following: JournalRecord) -> bool:
+    return following.body.startswith(b'{"skipped"') and orjson.loads(following.body)["skipped"] == record.seq
 
 
 def _feed(core: Core, record: JournalRecord, observe: Callable[[Any], None]) -> int:

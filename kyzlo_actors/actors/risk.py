@@ -67,7 +67,8 @@ class RiskShell(CoreShell):
 
     def before(self, message: Any) -> None:
         self._read_gate()
-        if isinstance(message, ProposeOrder):
+        if isinstance(message, ProposeOrder) and message.ticket.symbol in self._rows:
+            # A symbol that is none of ours has no slot: the core denies it for want of a price.
             self._observe_marks([self._symbols.index(message.ticket.symbol)])
 
     def on_turn(self, now_ns: int) -> None:

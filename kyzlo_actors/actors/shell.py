@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from typing import Any, Final
 
+from kyzlo_actors.actors.frames import Frames
 from kyzlo_actors.actors.outbox import Outbox
 from kyzlo_actors.actors.recovery import (
     Core,
@@ -24,7 +25,6 @@ from kyzlo_actors.actors.recovery import (
 )
 from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.actors.timers import Timers
-from kyzlo_actors.actors.wire import decode_envelope
 from kyzlo_actors.domain.effects import Alert, Effect, Record, Schedule, Send
 from kyzlo_actors.domain.messages import Received, Started, TimerDue
 from kyzlo_actors.domain.values import NS_PER_SECOND, Severity
@@ -53,6 +53,7 @@ class CoreShell:
         self.clock = registry.clock
         self.log = logging.getLogger("kyzlo")
         self.timers = Timers()
+        self._frames = Frames(self.log)
         self.outbox = Outbox(name, registry.layout, registry.clock)
         self.beat_seconds = registry.supervision.beat_seconds / 2
         self._sync = sync
@@ -187,7 +188,9 @@ class CoreShell:
         self.process(TimerDue(name=name, due_ns=due_ns, now_ns=self.clock.now_ns()))
 
     def _receive(self, payload: bytes) -> None:
-        envelope = decode_envelope(payload)
+        envelope = self._frames.decode(payload)
+        if envelope is None:
+            return
         now_ns = self.clock.now_ns()
         if envelope.deadline_ns and now_ns > envelope.deadline_ns:
             # The core refuses it by its own deadline and says so to the sender; here it is only counted.

@@ -12,7 +12,7 @@ from kyzlo_actors.domain.kill_switch_core import KillSwitchState
 from kyzlo_actors.domain.messages import MESSAGE_TYPES, Message
 from kyzlo_actors.domain.risk_core import RiskState
 from kyzlo_actors.domain.symbol_core import SymbolState
-from kyzlo_actors.infrastructure.codec import Codec
+from kyzlo_actors.infrastructure.codec import Codec, Undecodable
 
 _STATE_TYPES = (ExecutionState, KillSwitchState, RiskState, SymbolState)
 
@@ -43,8 +43,8 @@ def encode_envelope(*, sender: str, incarnation: int, deadline_ns: int, message:
 
 
 def decode_envelope(payload: bytes) -> Envelope:
-    """Raises: Fatal: not one of ours (a message of another version, or a defect)."""
+    """Raises: UnknownType, Undecodable: not one of ours (a message of another version, or a defect)."""
     envelope = codec().decode(payload)
     if not isinstance(envelope, Envelope):
-        raise TypeError(f"not an envelope: {type(envelope).__name__}")
+        raise Undecodable(f"not an envelope: {type(envelope).__name__}")
     return envelope
