@@ -337,6 +337,14 @@ def test_a_report_never_revives_a_terminal_order(end: OrderStatus, told: OrderSt
     assert core.state.live == frozenset()
 
 
+def test_a_report_older_than_what_is_booked_moves_nothing() -> None:
+    core = execution()
+    accept(core)
+    core.handle(frame(report(ID, S.PENDING_CANCEL, filled="4", average="100")))
+    core.handle(frame(report(ID, S.NEW)))
+    assert (status(core), core.state.orders[ID].filled_qty) == (S.PENDING_CANCEL, 4)
+
+
 def test_a_late_fill_of_a_canceled_order_is_booked() -> None:
     core = execution()
     accept(core)
