@@ -8,6 +8,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, Final, cast
 
+from kyzlo_actors.bootstrap.problems import raise_problems
 from kyzlo_actors.bootstrap.settings_model import Settings
 from kyzlo_actors.domain.errors import BadInput
 from kyzlo_actors.domain.strategy.protocol import Strategy, make_parameters
@@ -40,7 +41,7 @@ def find_strategy(name: str, *, field: str) -> type[Strategy]:
     module_name, _, class_name = target.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
         raise BadInput(field, name, f"it must be importable: {error}") from None
     missing = [callback for callback in _CALLBACKS if not callable(getattr(found, callback, None))]
     if missing or not hasattr(found, "Parameters") or not isinstance(getattr(found, "name", None), str):
@@ -63,6 +64,20 @@ def strategy_maker(settings: Settings, symbol: str) -> Callable[[], Strategy]:
     if warm_up > MAX_WARM_UP_BARS:
         raise BadInput(f"{field}.parameters", warm_up, f"warm-up may take at most {MAX_WARM_UP_BARS} bars")
     return cast("Callable[[], Strategy]", make)
+
+
+def check_strategies(settings: Settings) -> None:
+    """Find every symbol's strategy and check its parameters; needs no network.
+
+    Raises: BadInput, SettingsProblems: one line for each symbol whose strategy cannot be used.
+    """
+    problems: list[BadInput] = []
+    for symbol in settings.symbols:
+        try:
+            strategy_maker(settings, symbol)
+        except BadInput as problem:
+            problems.append(problem)
+    raise_problems(problems)
 
 
 def _installed() -> dict[str, Any]:

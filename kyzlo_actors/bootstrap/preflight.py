@@ -5,7 +5,7 @@ from __future__ import annotations
 from kyzlo_actors.bootstrap.problems import masked, raise_problems
 from kyzlo_actors.bootstrap.settings_model import Settings
 from kyzlo_actors.domain.broker import BrokerAccount
-from kyzlo_actors.domain.errors import BadInput, Fatal
+from kyzlo_actors.domain.errors import BadInput, Fatal, Recoverable
 from kyzlo_actors.ports.broker import BrokerDesk
 
 
@@ -18,8 +18,13 @@ def check_account(desk: BrokerDesk, settings: Settings) -> BrokerAccount:
         return desk.account()
     except Fatal as error:
         key = masked(settings.alpaca_api_key.get_secret_value())
-        cure = f"the broker at {settings.alpaca_base_url} refuses it ({error}): check key, secret and URL"
+        said = " ".join(str(error).split())
+        cure = f"the broker at {settings.alpaca_base_url} refuses it ({said}): check key, secret and URL"
         raise BadInput("ALPACA_API_KEY", key, cure) from None
+    except Recoverable as error:
+        said = " ".join(str(error).split())
+        where = f"ALPACA_BASE_URL {settings.alpaca_base_url}"
+        raise Recoverable(f"the broker does not answer at {where} ({said}): try again later") from None
 
 
 def check_symbols(desk: BrokerDesk, settings: Settings) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from kyzlo_actors.actors.layout import Layout
 from kyzlo_actors.bootstrap.instance import claim_instance
+from kyzlo_actors.bootstrap.plugins import check_strategies
 from kyzlo_actors.bootstrap.preflight import check_account, check_symbols
 from kyzlo_actors.bootstrap.setting_names import TOP_LEVEL_NAMES
 from kyzlo_actors.bootstrap.settings import LoadedSettings
@@ -33,6 +34,7 @@ def run_instance(loaded: LoadedSettings, *, live: bool, environ: Mapping[str, st
     """
     settings = loaded.settings
     check_venue(settings, live=live)
+    check_strategies(settings)
     logs.configure("guardian", level=settings.logs.level, secrets=settings.secrets)
     account = _preflight(settings)
     run_id = environ.get(RUN_ID_VARIABLE) or f"run-{SystemClock().now_ns():x}"
@@ -75,5 +77,3 @@ def _halt_settings(settings: Settings) -> HaltSettings:
         clean_reads=halt.clean_reads,
         clean_read_interval_ns=round(halt.clean_read_interval_seconds * NS_PER_SECOND),
     )
-
-

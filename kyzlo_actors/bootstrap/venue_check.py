@@ -25,6 +25,7 @@ def check_venue(settings: Settings, *, live: bool) -> None:
     url, key = settings.alpaca_base_url, settings.alpaca_api_key.get_secret_value()
     parts = split_url(url)
     host = (parts.hostname if parts else None) or ""
+    has_paper_key = key.startswith(_PAPER_KEY)
     problems = []
     if host not in (LIVE_HOST, PAPER_HOST) and not is_loopback(host):
         problems.append(
@@ -33,12 +34,14 @@ def check_venue(settings: Settings, *, live: bool) -> None:
             )
         )
     elif host == LIVE_HOST and not live:
-        cure = f"it trades real money: add --live if you mean it, else give https://{PAPER_HOST}"
+        # With paper keys nobody means it: then the URL is the one thing that is wrong.
+        means_it = "" if has_paper_key else "add --live if you mean it, else "
+        cure = f"it trades real money: {means_it}give https://{PAPER_HOST}"
         problems.append(BadInput("ALPACA_BASE_URL", url, cure))
     elif host != LIVE_HOST and live:
         cure = f"--live needs https://{LIVE_HOST}: change it, or leave --live out"
         problems.append(BadInput("ALPACA_BASE_URL", url, cure))
-    if host == LIVE_HOST and key.startswith(_PAPER_KEY):
+    if host == LIVE_HOST and live and has_paper_key:
         problems.append(BadInput("ALPACA_API_KEY", masked(key), f"paper keys do not work at {LIVE_HOST}"))
     if host == PAPER_HOST and key.startswith(_LIVE_KEY):
         cure = f"live keys do not belong at {PAPER_HOST}: give paper keys (they begin with {_PAPER_KEY})"

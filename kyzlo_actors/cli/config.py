@@ -29,12 +29,14 @@ LiveOption = Annotated[bool, typer.Option("--live", help="Check for trading real
 @app.command()
 def check(settings: SettingsOption = None, live: LiveOption = False, as_json: JsonOption = False) -> None:
     """Say whether the settings can be used: one line for each problem, exit 2 if there is one."""
+    from kyzlo_actors.bootstrap.plugins import check_strategies
     from kyzlo_actors.bootstrap.settings import load_settings
     from kyzlo_actors.bootstrap.venue_check import check_venue
 
     try:
         loaded = load_settings(settings, os.environ)
         check_venue(loaded.settings, live=live)
+        check_strategies(loaded.settings)
     except BadInput as problem:
         if not as_json:
             raise

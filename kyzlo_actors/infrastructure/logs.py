@@ -30,6 +30,8 @@ _OWN: Final = frozenset({"ts", "level", "actor", "logger", "msg", "exception"})
 # syslog priorities, as journald reads them from `<n>` in front of a line.
 _PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG_PRIORITY: Final = 7
+# They tell every request at INFO, which to us is DEBUG.
+_TALKATIVE: Final = ("httpx", "httpcore")
 
 
 class Redactor:
@@ -123,6 +125,9 @@ def configure(actor: str, *, level: int | str, secrets: Iterable[str], stream: T
     for old in list(root.handlers):
         root.removeHandler(old)
     root.addHandler(handler)
+    for name in _TALKATIVE:
+        quiet = root.getEffectiveLevel() > logging.DEBUG
+        logging.getLogger(name).setLevel(logging.WARNING if quiet else logging.NOTSET)
     logging.captureWarnings(True)
     # Python prints tracebacks past logging; one of them would carry a secret that a library put into its
     # error.

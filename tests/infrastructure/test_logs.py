@@ -231,3 +231,11 @@ def test_configuring_again_replaces_the_first(stream: io.StringIO) -> None:
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(ValueError, match="Unknown level"):
         configure("a", level="LOUD", secrets=[], stream=io.StringIO())
+
+
+def test_libraries_tell_their_requests_only_to_debug(stream: io.StringIO) -> None:
+    logging.getLogger("httpx").info("GET")
+    assert stream.getvalue() == ""
+    configure("guardian", level="DEBUG", secrets=[], stream=stream)
+    logging.getLogger("httpx").info("GET")
+    assert only(stream)["logger"] == "httpx"
