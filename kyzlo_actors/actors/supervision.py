@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from kyzlo_actors.actors.control import StartActor
 from kyzlo_actors.actors.registry import SupervisionPlan
-from kyzlo_actors.actors.system import children_of
+from kyzlo_actors.actors.system import children_of, is_living_child
 from kyzlo_actors.domain.risk.restart import RestartHistory, RestartPolicy
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.infrastructure.mailbox.board import Board
@@ -30,6 +30,7 @@ class Child:
     due_ns: int | None = None
     started_ns: int = 0
     killed_pid: int = 0
+    gone_pid: int = 0
 
 
 class Supervision:
@@ -80,13 +81,13 @@ class Supervision:
                 return
 
     def check(self) -> None:
-        """Once a beat: start those whose backoff is over, kill those who are silent."""
+        """Once a beat: start those whose backoff is over, find those who died unnoticed, kill those who are silent."""
         now_ns = self._clock.monotonic_ns()
         for child in self.children.values():
             if child.due_ns is not None and now_ns >= child.due_ns:
                 self._start(child)
             elif child.address is not None:
-                self._kill_if_silent(child, now_ns)
+                self._look_at(child, now_ns)
 
     def _start(self, child: Child) -> None:
         if self.ending:
@@ -113,24 +114,37 @@ class Supervision:
         elif child.due_ns <= now_ns:
             self._start(child)
 
-    def _kill_if_silent(self, child: Child, now_ns: int) -> None:
+    def _look_at(self, child: Child, now_ns: int) -> None:
         row = self._board.row(child.name).snapshot()
         if row.pid == 0:
             if now_ns - child.started_ns > FIRST_BEAT_NS:
                 child.started_ns = now_ns
-                self._kill_nameless()
+                if not self._kill_nameless():
+                    self._died(child)  # it ended before it wrote its pid, and nobody told
+        elif not is_living_child(row.pid, os.getpid()):
+            self._notice_lost(child, row.pid)
         elif now_ns - max(row.beat_ns, child.started_ns) > self._silence_ns and row.pid != child.killed_pid:
             child.killed_pid = row.pid
             self._log.warning("%s (pid %d) is silent: killed", child.name, row.pid)
             _kill(row.pid)
 
-    def _kill_nameless(self) -> None:
+    def _notice_lost(self, child: Child, pid: int) -> None:
+        """Thespian drops the notice of a child that dies while it handles another's death.
+
+        Only at the second look, or a notice that is merely late could hit the replacement: ports are used again.
+        """
+        if child.gone_pid == pid:
+            self._died(child)
+        child.gone_pid = pid
+
+    def _kill_nameless(self) -> bool:
         """A child that hangs before it wrote its pid: kill every process of ours that no row knows."""
         known = {self._board.row(name).snapshot().pid for name in self.children}
-        for pid in children_of(os.getpid()):
-            if pid not in known:
-                self._log.warning("a child (pid %d) did not start in time: killed", pid)
-                _kill(pid)
+        nameless = [pid for pid in children_of(os.getpid()) if pid not in known]
+        for pid in nameless:
+            self._log.warning("a child (pid %d) did not start in time: killed", pid)
+            _kill(pid)
+        return bool(nameless)
 
 
 def _kill(pid: int) -> None:
