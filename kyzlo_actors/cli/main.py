@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from kyzlo_actors.cli import config, venue
+from kyzlo_actors.cli import config, halt, paper, resume, run, status, venue
 from kyzlo_actors.cli.exit_codes import ExitCode
 from kyzlo_actors.domain.errors import BadInput, KyzloError
 
@@ -21,6 +21,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(config.app, name="config")
+app.command("halt")(halt.halt)
+app.command("paper")(paper.paper)
+app.command("resume")(resume.resume)
+app.command("run")(run.run)
+app.command("status")(status.status)
 app.command("venue")(venue.venue)
 
 

@@ -1,0 +1,48 @@
+"""`kyzlo resume`: trade again after a halt. Only here: no other entrance can open the gate."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from kyzlo_actors.cli.admin_client import RuntimeOption, ask_guardian, checked_reason, find_directories
+from kyzlo_actors.domain.errors import Recoverable
+
+_POLL_SECONDS: Final = 0.5
+
+
+def resume(
+    reason: Annotated[str, typer.Option(help="Why it is safe to trade again, for the records.")],
+    wait: Annotated[
+        float, typer.Option(min=1, max=3600, metavar="SECONDS", help="How long the gate may take to open.")
+    ] = 120,
+    runtime_dir: RuntimeOption = None,
+) -> None:
+    """Clear the latch and open the gate, after a clean reconciliation. Exit 1 when it stays halted."""
+    reason = checked_reason(reason)
+    _, runtime = find_directories(None, runtime_dir)
+    deadline = time.monotonic() + wait
+    answer = ask_guardian(runtime, {"cmd": "resume", "reason": reason}, timeout_seconds=wait)
+    if not answer.get("ok"):
+        raise Recoverable(f"still halted: {answer.get('error')}")
+    if answer.get("state") != "trading":
+        print(f"{answer.get('detail')} …")
+        _wait_for_trading(runtime, deadline)
+    print("trading")
+
+
+def _wait_for_trading(runtime: Path, deadline: float) -> None:
+    """The guardian became a new process: wait until that one trades. Raises: Recoverable: it does not, in time."""
+    last: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+        try:
+            last = ask_guardian(runtime, {"cmd": "status"})
+        except Recoverable:
+            continue  # between its two lives nobody listens
+        if last.get("state") == "trading":
+            return
+    raise Recoverable(f"still not trading; the guardian is {last.get('state') or 'not answering'}")
