@@ -20,8 +20,6 @@ from kyzlo_actors.cli.admin_client import (
 )
 from kyzlo_actors.cli.exit_codes import ExitCode
 from kyzlo_actors.domain.errors import Fatal, Recoverable
-from kyzlo_actors.infrastructure.clock import SystemClock
-from kyzlo_actors.infrastructure.halt_latch import HaltLatch
 
 _POLL_SECONDS: Final = 0.2
 
@@ -60,6 +58,9 @@ def halt(
 
 
 def _latch(state: Path, reason: str) -> tuple[str | None, list[str]]:
+    from kyzlo_actors.infrastructure.clock import SystemClock
+    from kyzlo_actors.infrastructure.halt_latch import HaltLatch
+
     try:
         record = HaltLatch(state, SystemClock()).engage(by=f"uid {os.getuid()} (kyzlo halt)", reason=reason)
     except Fatal as error:

@@ -92,6 +92,13 @@ def test_a_dead_root_ends_the_guardian_with_70(start_guardian: StartGuardian) ->
     assert guardian.tree.pids() == {}
 
 
+def test_a_mute_root_ends_the_guardian_with_70(start_guardian: StartGuardian) -> None:
+    guardian = start_guardian().trading()
+    guardian.tree.answers = False
+    assert guardian.joined() == 70
+    assert guardian.tree.kills >= 1
+
+
 def test_an_orderly_stop(start_guardian: StartGuardian, state: Path, runtime: Path) -> None:
     guardian = start_guardian(FakeDesk((broker_order(1),))).trading()
     assert guardian.stop() == 0
