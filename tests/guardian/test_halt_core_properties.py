@@ -182,3 +182,24 @@ def test_every_halt_ends_with_a_certificate_once_the_broker_is_clean(
         driver.answer()
         driver.seconds += 1
     raise AssertionError(f"never proven: {driver.core.state}")
+
+
+@settings(max_examples=150, deadline=None)
+@given(outcomes=st.lists(st.sampled_from(["clean", "clean", "clean", "open", "fail", "late"]), max_size=25))
+def test_only_clean_reads_in_a_row_prove(outcomes: list[str]) -> None:
+    driver = Watched().trading()
+    driver.latch()
+    driver.answer()
+    driver.give(TreeDied(at=driver.at, what="gone"))
+    driver.give(_killed(driver))
+    for outcome in outcomes:
+        if driver.certificates and driver.certificates[-1].proven:
+            break
+        if outcome == "late":
+            # An answer of a connection that was given up: it says nothing about now.
+            driver.give(BrokerRead(at=driver.at, call=driver.last_call.call - 1, orders=(), positions=()))
+        elif outcome == "fail":
+            driver.fail()
+        else:
+            driver.answer(orders=(broker_order(1),) if outcome == "open" else ())
+        driver.tick(3)
