@@ -35,6 +35,7 @@ STOP_SECONDS: Final = 15.0
 _KILL_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.05
 _READY_LINE_BYTES: Final = 64 * 1024
+_TAIL_BYTES: Final = 256 * 1024
 _COMMAND: Final = (sys.executable, "-m", "kyzlo_actors.cli")
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -67,7 +68,7 @@ class Child:
         """The end of its log."""
         try:
             with open(self.log, "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - 256 * count))
+                file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
                 return file.read().decode(errors="replace").splitlines()[-count:]
         except OSError:
             return []

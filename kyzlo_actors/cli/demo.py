@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 from kyzlo_actors.bootstrap.paper import PaperSession, processes_of
+from kyzlo_actors.cli.admin_client import ask_guardian
 from kyzlo_actors.cli.paper_loop import PaperLoop, SessionFailed
 from kyzlo_actors.cli.session_view import Fill, LifeView, SymbolLine
 from kyzlo_actors.cli.stage import Stage
 from kyzlo_actors.cli.summary import summary_of
+from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.values import TradingState
 from kyzlo_actors.guardian.certificate import certificate_text
 from kyzlo_actors.guardian.certificate_store import CertificateStore
@@ -121,7 +124,9 @@ class Demo:
         began = time.monotonic()
         layout = self._session.layout
         latch = HaltLatch(layout.state_directory, SystemClock())
-        record = latch.engage(by=f"uid {os.getuid()}", reason="demo")
+        record = latch.engage(by=f"uid {os.getuid()} (kyzlo paper)", reason="demo")
+        with suppress(Recoverable):  # it looks at the latch in any case
+            ask_guardian(layout.runtime_directory, {"cmd": "halt", "reason": "demo"})
         certificate = self._loop.until(
             lambda: self._proven(record.halt_id), CERTIFICATE_SECONDS, "a certificate that proves the halt"
         )

@@ -117,9 +117,11 @@ def _say_what_is_coming(session: PaperSession, stage: Stage, *, demo: bool) -> N
 
 
 def _tell_failure(session: PaperSession, stage: Stage, failure: Exception) -> None:
+    from kyzlo_actors.cli.log_lines import readable
+
     for child in session.children:
         lines = child.last_lines(_LOG_LINES)
         if lines:
             stage.say(f"--- last lines of {child.name} ({child.log})")
-            stage.say("\n".join(lines))
+            stage.say("\n".join(readable(line) for line in lines))
     stage.say(f"kyzlo: the session failed: {failure}")
