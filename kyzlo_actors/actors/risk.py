@@ -29,6 +29,7 @@ class RiskActor(KyzloActor):
     """Forks supervisors, then judges."""
 
     def on_start(self, message: StartActor) -> None:
+        self._is_ending = False
         for supervisor in self.registry.layout.supervisors:
             child = self.createActor(SymbolSupervisor)
             self.send(child, StartActor(name=supervisor, incarnation=message.incarnation))
@@ -36,12 +37,13 @@ class RiskActor(KyzloActor):
         self._shell.start()
 
     def on_message(self, message: Any, sender: Any) -> None:
-        if isinstance(message, ChildActorExited):
+        if isinstance(message, ChildActorExited) and not self._is_ending:
             # Whoever forks must have no threads, and we have one: RootActor rebuilds the subtree.
             self.log.critical("a symbol supervisor died; the risk gate goes down with its symbols")
             os._exit(EXIT_CRASHED)
 
     def on_exit(self) -> None:
+        self._is_ending = True
         self._shell.stop()
 
 
