@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from thespian.actors import ActorAddress, ActorSystem
-from thespian.system import systemCommon
+from thespian.system import multiprocCommon, systemCommon
 from thespian.system.transport import IPBase, TCPTransport, streamBuffer
 
 from kyzlo_actors.domain.errors import Fatal
@@ -54,6 +54,7 @@ class SignedPickle:
 def patch_thespian(key: bytes, log_file: Path) -> None:
     """Make every ActorSystem that this process starts safe. To be called once, before `ActorSystem()`."""
     _bind_to_loopback()
+    _tie_logger_to_admin()
     serializer = SignedPickle(key)
     TCPTransport.serializer = serializer
     # The acknowledgements are pickled once, at import: without new ones every shutdown takes 10 s.
@@ -89,6 +90,17 @@ def _bind_to_loopback() -> None:
     IPBase.IPActorAddress.__init__ = bound_to_loopback
 
 
+def _tie_logger_to_admin() -> None:
+    """Thespian's logger is no actor: without this it outlives an Admin that is killed, and keeps its port."""
+    original = multiprocCommon.startupASLogger
+
+    def tied(*args: Any) -> None:
+        _die_with_parent()
+        original(*args)
+
+    multiprocCommon.startupASLogger = tied
+
+
 def harden_process() -> None:
     """First line of every actor: die of crash signals, and die with the parent.
 
@@ -97,6 +109,10 @@ def harden_process() -> None:
     """
     for number in _CRASH_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    _die_with_parent()
+
+
+def _die_with_parent() -> None:
     parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -224,19 +224,23 @@ class RunningTree:
         self._guardian.kill()
         self._guardian.wait()
 
-    def settle(self) -> None:
-        """Stop the strategies and wait until nothing is open and everybody agrees on every position."""
+    def quiet(self) -> None:
+        """Stop the strategies and wait until no order is under way anywhere."""
         for symbol in self.symbols:
             self.note(symbol, "quiet")
-        wait_until("no order is open", lambda: self.venue_state()["open_orders"] == 0, tree=self)
-        for symbol in self.symbols:
-            wait_until(
-                f"all agree on {symbol}",
-                lambda s=symbol: len(set(self.positions(s))) == 1,
-                tree=self,  # type: ignore[misc]
-            )
+        wait_until("nothing is under way", self._is_quiet, tree=self)
+
+    def resume(self) -> None:
+        """Let the strategies trade again."""
         for symbol in self.symbols:
             self.forget(symbol, "quiet")
+
+    def settle(self) -> None:
+        """Wait in a quiet moment until everybody agrees on every position."""
+        self.quiet()
+        for symbol in self.symbols:
+            wait_until(f"all agree on {symbol}", lambda: self._agree(symbol), tree=self)  # noqa: B023
+        self.resume()
 
     def wait_fills(self, symbol: str, more: int = 2) -> None:
         """Wait until the symbol has traded `more` times from now on."""
@@ -341,6 +345,37 @@ class RunningTree:
     def _is_ready(self) -> bool:
         return all(row.ready == 1 and is_alive(row.pid) for row in self.board().values())
 
+    def _agree(self, symbol: str) -> bool:
+        first, *others = self.positions(symbol)
+        shown = self.board()[f"symbol-{symbol}"].position
+        return all(other == first for other in others) and shown == float(first)
+
+    def _is_quiet(self) -> bool:
+        if self.venue_state()["open_orders"]:
+            return False
+        over = {
+            order_id for order_id, order in self.rebuilt("broker").orders.items() if order.status.is_terminal
+        }
+        return all(self._open_proposals(symbol) <= over for symbol in self.symbols)
+
+    def _open_proposals(self, symbol: str) -> set[str]:
+        """Orders that the symbol's present life has proposed and nobody has denied."""
+        proposed: set[str] = set()
+        for entry in self.journal(f"symbol-{symbol}"):
+            event = entry.get("input", {})
+            if event.get("type") == "Started":
+                proposed.clear()
+            messages = [
+                event.get("message"),
+                *(effect.get("message") for effect in entry.get("decision", ())),
+            ]
+            for message in filter(None, messages):
+                if message["type"] == "ProposeOrder":
+                    proposed.add(message["ticket"]["client_order_id"])
+                elif message["type"] == "OrderDenied":
+                    proposed.discard(message["client_order_id"])
+        return proposed
+
     def _core(self, actor: str) -> Core:
         if actor == "risk":
             return RiskCore(self.registry.risk_limits)
@@ -361,11 +396,14 @@ class RunningTree:
 
 
 class Replayed:
-    """A strategy that learns but meets no trouble: the notes are for the one that lives in the tree."""
+    """A strategy that learns but neither signals nor meets trouble: the notes are for the one in the tree."""
 
     def __init__(self, strategy: Any) -> None:
         strategy._notes = None
         self._strategy = strategy
+
+    def on_tick(self, context: Any, tick: Any) -> None:
+        self._strategy.on_tick(context, tick)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._strategy, name)
@@ -414,7 +452,7 @@ def wait_until(
         answer = condition()
         if answer:
             return answer
-        time.sleep(0.05)
+        time.sleep(0.1)
     told = log or (tree.log if tree is not None else None)
     lines = told().splitlines()[-40:] if told is not None else []
     rows = [repr(row) for row in tree.board().values()] if tree is not None else []
