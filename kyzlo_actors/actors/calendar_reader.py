@@ -10,7 +10,8 @@ from typing import Final
 from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.domain.errors import KyzloError
 from kyzlo_actors.domain.identity import event_id
-from kyzlo_actors.domain.messages import CalendarRead, Stamp
+from kyzlo_actors.domain.messages import CalendarRead
+from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.infrastructure.new_york import new_york_date
 
@@ -60,7 +61,5 @@ class CalendarReader:
         finally:
             desk.close()
         read_id = event_id("calendar_read", now_ns)
-        stamp = Stamp(
-            event_id=read_id, causation_id="", correlation_id=read_id, ts_event=now_ns, ts_init=clock.now_ns()
-        )
+        stamp = Stamp.first(read_id, now_ns, ts_init=clock.now_ns())
         return CalendarRead(stamp=stamp, calendar=calendar)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kyzlo_actors.actors.layout import Layout
 from kyzlo_actors.domain.identity import event_id
-from kyzlo_actors.domain.messages import Received, Stamp, TradingStateChanged
+from kyzlo_actors.domain.messages import Received, TradingStateChanged
+from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import TradingState
 from kyzlo_actors.infrastructure.halt_latch import GateByte
 
@@ -26,8 +27,6 @@ class Gate:
         if state is known:
             return None
         change_id = event_id("gate", state, now_ns)
-        stamp = Stamp(
-            event_id=change_id, causation_id="", correlation_id=change_id, ts_event=now_ns, ts_init=now_ns
-        )
+        stamp = Stamp.first(change_id, now_ns)
         changed = TradingStateChanged(stamp=stamp, state=state, reason="gate byte")
         return Received(message=changed, sender="guardian", now_ns=now_ns)

@@ -24,8 +24,9 @@ from kyzlo_actors.domain.effects import Send
 from kyzlo_actors.domain.errors import KyzloError
 from kyzlo_actors.domain.identity import event_id
 from kyzlo_actors.domain.market import Bar, Tick
-from kyzlo_actors.domain.messages import CalendarRead, RequestCalendar, Stamp
+from kyzlo_actors.domain.messages import CalendarRead, RequestCalendar
 from kyzlo_actors.domain.session import SessionCalendar
+from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_SECOND, Severity
 from kyzlo_actors.infrastructure.mailbox.board import BoardSlot
 from kyzlo_actors.infrastructure.mailbox.events import EventMailbox
@@ -162,13 +163,7 @@ class Publisher:
         if self._calendar is None and now_ns >= self._next_question_ns:
             self._next_question_ns = now_ns + CALENDAR_RETRY_NS
             question_id = event_id("request_calendar", MARKET_DATA, now_ns)
-            stamp = Stamp(
-                event_id=question_id,
-                causation_id="",
-                correlation_id=question_id,
-                ts_event=now_ns,
-                ts_init=now_ns,
-            )
+            stamp = Stamp.first(question_id, now_ns)
             self._outbox.send(Send(to=BROKER, message=RequestCalendar(stamp=stamp, reply_to=MARKET_DATA)))
 
     # --- bars ----------------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from kyzlo_actors.actors.supervision import Supervision
 from kyzlo_actors.actors.symbol import SYMBOL_PREFIX, SymbolActor
 from kyzlo_actors.domain.effects import Send
 from kyzlo_actors.domain.identity import event_id
-from kyzlo_actors.domain.messages import Stamp, SymbolQuarantined
+from kyzlo_actors.domain.messages import SymbolQuarantined
+from kyzlo_actors.domain.stamp import Stamp
 
 
 class SymbolSupervisor(KyzloActor):
@@ -58,13 +59,7 @@ class SymbolSupervisor(KyzloActor):
         now_ns = self.registry.clock.now_ns()
         symbol = name.removeprefix(SYMBOL_PREFIX)
         quarantine_id = event_id("quarantine", self.registry.run_id, symbol, restarts)
-        stamp = Stamp(
-            event_id=quarantine_id,
-            causation_id="",
-            correlation_id=quarantine_id,
-            ts_event=now_ns,
-            ts_init=now_ns,
-        )
+        stamp = Stamp.first(quarantine_id, now_ns)
         gone = SymbolQuarantined(
             stamp=stamp,
             symbol=symbol,

@@ -63,13 +63,13 @@ from kyzlo_actors.domain.messages import (
     RequestCalendar,
     RequestSnapshot,
     SendRefused,
-    Stamp,
     Started,
     TimerDue,
 )
 from kyzlo_actors.domain.order import Order, OrderStatus, OrderTicket, is_legal
 from kyzlo_actors.domain.position import Position
 from kyzlo_actors.domain.session import SessionCalendar
+from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND, NS_PER_SECOND, OrderType, Severity, TimeInForce
 
 ExecutionEvent = (
@@ -534,13 +534,7 @@ class _Step:
         filled = replace(order, filled_qty=report.filled_qty, filled_avg_price=average, causation_id=fill_id)
         ts_event = report.updated_ns if execution is None else execution.ts_event
         fill = OrderFilled(
-            stamp=Stamp(
-                event_id=fill_id,
-                causation_id=order.causation_id,
-                correlation_id=order.correlation_id,
-                ts_event=ts_event,
-                ts_init=self.now_ns,
-            ),
+            stamp=order.caused(fill_id, ts_event=ts_event, ts_init=self.now_ns),
             symbol=symbol,
             client_order_id=order_id,
             venue_order_id=report.venue_order_id,
@@ -578,13 +572,7 @@ class _Step:
         if status is OrderStatus.CANCELED and self.state.halt is not None:
             self.state = replace(self.state, halt_canceled=self.state.halt_canceled | {order_id})
         change = OrderStatusChanged(
-            stamp=Stamp(
-                event_id=change_id,
-                causation_id=order.causation_id,
-                correlation_id=order.correlation_id,
-                ts_event=self.now_ns,
-                ts_init=self.now_ns,
-            ),
+            stamp=order.caused(change_id, ts_event=self.now_ns),
             symbol=order.ticket.symbol,
             client_order_id=order_id,
             venue_order_id=moved.venue_order_id,
@@ -602,13 +590,7 @@ class _Step:
         denied_id = event_id("denied", order_id, code)
         self._put(order.moved(OrderStatus.DENIED, reason=f"{code}: {detail}", causation_id=denied_id))
         denied = OrderDenied(
-            stamp=Stamp(
-                event_id=denied_id,
-                causation_id=order.causation_id,
-                correlation_id=order.correlation_id,
-                ts_event=self.now_ns,
-                ts_init=self.now_ns,
-            ),
+            stamp=order.caused(denied_id, ts_event=self.now_ns),
             symbol=order.ticket.symbol,
             client_order_id=order_id,
             code=code,
@@ -900,9 +882,7 @@ class _Step:
 
     def _own_stamp(self, kind: str) -> Stamp:
         own_id = event_id(kind, self.state.incarnation, self.now_ns)
-        return Stamp(
-            event_id=own_id, causation_id="", correlation_id=own_id, ts_event=self.now_ns, ts_init=self.now_ns
-        )
+        return Stamp.first(own_id, self.now_ns)
 
 
 _BEING_CANCELED: Final = frozenset({OrderStatus.PENDING_CANCEL})

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from kyzlo_actors.domain.errors import IllegalTransition
+from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import OrderType, Side, TimeInForce
 
 ZERO: Final = Decimal(0)
@@ -122,6 +123,16 @@ class Order:
     def signed_leaves_qty(self) -> Decimal:
         """`leaves_qty`, negative for a sell."""
         return self.leaves_qty * self.ticket.side.sign
+
+    def caused(self, event_id: str, *, ts_event: int, ts_init: int | None = None) -> Stamp:
+        """The stamp of something that the newest event of this order caused."""
+        return Stamp(
+            event_id=event_id,
+            causation_id=self.causation_id,
+            correlation_id=self.correlation_id,
+            ts_event=ts_event,
+            ts_init=ts_event if ts_init is None else ts_init,
+        )
 
     def moved(self, status: OrderStatus, *, reason: str = "", causation_id: str = "") -> Order:
         """This order in `status`.

@@ -34,7 +34,6 @@ from kyzlo_actors.domain.messages import (
     RequestSnapshot,
     SendRefused,
     SequenceObserved,
-    Stamp,
     Started,
     SymbolQuarantined,
     TimerDue,
@@ -46,6 +45,7 @@ from kyzlo_actors.domain.risk.book import ZERO, Reservation, RiskBook
 from kyzlo_actors.domain.risk.limits import RiskLimits
 from kyzlo_actors.domain.risk.rules import Denial, Question, intent_key, judge, order_price
 from kyzlo_actors.domain.session import SessionCalendar
+from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_SECOND, Severity, TradingState
 
 RiskEvent = Started | Received | MarksObserved | SequenceObserved | TimerDue | SendRefused
@@ -276,12 +276,8 @@ class RiskCore:
             text = f"daily loss {pnl} has reached the limit {self.limits.daily_loss}"
             effects.append(Alert(severity=Severity.CRITICAL, code="DAILY_LOSS", text=text))
         trigger = event_id("marks", state.incarnation, event.now_ns)
-        stamp = Stamp(
-            event_id=event_id("daily_loss", trigger),
-            causation_id=trigger,
-            correlation_id=trigger,
-            ts_event=event.now_ns,
-            ts_init=event.now_ns,
+        stamp = Stamp.first(trigger, event.now_ns).caused(
+            event_id("daily_loss", trigger), ts_event=event.now_ns
         )
         measured = DailyLossMeasured(
             stamp=stamp,
@@ -405,7 +401,7 @@ def _cancel_quarantined(state: RiskState, symbol: str, now_ns: int, effects: lis
     if symbol not in state.quarantined or (state.synced and not state.book.open_orders(symbol)):
         return state
     own_id = event_id("cancel_symbol", state.incarnation, symbol, now_ns)
-    stamp = Stamp(event_id=own_id, causation_id="", correlation_id=own_id, ts_event=now_ns, ts_init=now_ns)
+    stamp = Stamp.first(own_id, now_ns)
     cancel = CancelSymbolOrders(stamp=stamp, symbol=symbol, reason="quarantined, and still at work")
     effects.append(Send(to="broker", message=cancel))
     _watch_quarantined(symbol, now_ns, effects)
@@ -424,13 +420,7 @@ def _ask_again(
 ) -> RiskState:
     """The open question once more, under its own id, so that a slow answer to the first one still counts."""
     request_id = _request_id(state)
-    stamp = Stamp(
-        event_id=request_id,
-        causation_id="",
-        correlation_id=request_id,
-        ts_event=now_ns,
-        ts_init=now_ns,
-    )
+    stamp = Stamp.first(request_id, now_ns)
     effects.append(Send(to="broker", message=RequestBookSnapshot(stamp=stamp, reason=reason)))
     effects.append(Schedule(name=_BOOK_TIMER, due_ns=now_ns + BOOK_RETRY_NS))
     return state

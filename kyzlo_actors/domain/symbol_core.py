@@ -28,7 +28,6 @@ from kyzlo_actors.domain.messages import (
     SendRefused,
     SequenceObserved,
     SignalRaised,
-    Stamp,
     Started,
     TickRead,
     TimerDue,
@@ -36,6 +35,7 @@ from kyzlo_actors.domain.messages import (
 from kyzlo_actors.domain.order import Order, OrderStatus, OrderTicket
 from kyzlo_actors.domain.position import Position
 from kyzlo_actors.domain.session import SessionCalendar
+from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.strategy.protocol import Context, Signal, Strategy
 from kyzlo_actors.domain.values import NS_PER_SECOND, OrderType, Side
 
@@ -175,13 +175,8 @@ class SymbolCore:
     ) -> SymbolState:
         symbol, name = self.settings.symbol, self.strategy.name
         trigger_id = event_id("trigger", symbol, ts_event, natural_key)
-        stamp = Stamp(
-            event_id=event_id("signal", symbol, name, ts_event, natural_key),
-            causation_id=trigger_id,
-            correlation_id=trigger_id,
-            ts_event=ts_event,
-            ts_init=now_ns,
-        )
+        signal_id = event_id("signal", symbol, name, ts_event, natural_key)
+        stamp = Stamp.first(trigger_id, ts_event).caused(signal_id, ts_event=ts_event, ts_init=now_ns)
         raised = SignalRaised(
             stamp=stamp,
             symbol=symbol,
@@ -296,15 +291,8 @@ class SymbolCore:
 
     def _cancel(self, state: SymbolState, order: Order, now_ns: int, why: str, effects: list[Effect]) -> None:
         order_id = order.ticket.client_order_id
-        stamp = Stamp(
-            event_id=event_id("propose_cancel", order_id, why, now_ns),
-            causation_id=order.causation_id,
-            correlation_id=order.correlation_id,
-            ts_event=now_ns,
-            ts_init=now_ns,
-        )
         cancel = ProposeCancel(
-            stamp=stamp,
+            stamp=order.caused(event_id("propose_cancel", order_id, why, now_ns), ts_event=now_ns),
             symbol=self.settings.symbol,
             client_order_id=order_id,
             incarnation=state.incarnation,
@@ -458,15 +446,9 @@ class SymbolCore:
         for order_id, order in state.orders.items():
             if order.causation_id != event.message_id or order.status is not OrderStatus.PENDING:
                 continue
-            stamp = Stamp(
-                event_id=event_id("denied", order_id, "RISK_UNREACHABLE"),
-                causation_id=event.message_id,
-                correlation_id=order.correlation_id,
-                ts_event=event.now_ns,
-                ts_init=event.now_ns,
-            )
+            denied_id = event_id("denied", order_id, "RISK_UNREACHABLE")
             denied = OrderDenied(
-                stamp=stamp,
+                stamp=order.caused(denied_id, ts_event=event.now_ns),
                 symbol=self.settings.symbol,
                 client_order_id=order_id,
                 code="RISK_UNREACHABLE",
@@ -494,13 +476,7 @@ class SymbolCore:
         """
         asked = state.asked + 1 if state.synced else state.asked
         request_id = self._request_id(state.incarnation, asked)
-        stamp = Stamp(
-            event_id=request_id,
-            causation_id="",
-            correlation_id=request_id,
-            ts_event=now_ns,
-            ts_init=now_ns,
-        )
+        stamp = Stamp.first(request_id, now_ns)
         request = RequestSnapshot(
             stamp=stamp, symbol=self.settings.symbol, incarnation=state.incarnation, reason=reason
         )

@@ -18,7 +18,8 @@ from kyzlo_actors.actors.wire import decode_envelope, encode_envelope
 from kyzlo_actors.domain.effects import Alert
 from kyzlo_actors.domain.errors import Fatal
 from kyzlo_actors.domain.identity import event_id
-from kyzlo_actors.domain.messages import HaltAcknowledged, HaltFinished, HaltOrdered, HaltProgressed, Stamp
+from kyzlo_actors.domain.messages import HaltAcknowledged, HaltFinished, HaltOrdered, HaltProgressed
+from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_SECOND, TradingState
 from kyzlo_actors.guardian.admin_socket import AdminSocket, Answer, Peer
 from kyzlo_actors.guardian.certificate import certificate_text
@@ -306,9 +307,7 @@ class Guardian:
     def _order_halt(self, effect: OrderHalt) -> None:
         now_ns = self._clock.now_ns()
         order_id = event_id("halt", effect.halt_id)
-        stamp = Stamp(
-            event_id=order_id, causation_id="", correlation_id=order_id, ts_event=now_ns, ts_init=now_ns
-        )
+        stamp = Stamp.first(order_id, now_ns)
         message = HaltOrdered(
             stamp=stamp, halt_id=effect.halt_id, by=effect.by, reason=effect.reason[:REASON_CHARS]
         )

@@ -26,11 +26,11 @@ from kyzlo_actors.domain.messages import (
     PositionView,
     ProposeOrder,
     Received,
-    Stamp,
     Started,
 )
 from kyzlo_actors.domain.order import Order, OrderStatus, OrderTicket
 from kyzlo_actors.domain.session import SessionCalendar, SessionDay
+from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.strategy.protocol import BaseStrategy, Context, Signal
 from kyzlo_actors.domain.values import OrderType, Side, TimeInForce
 

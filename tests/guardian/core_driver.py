@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kyzlo_actors.domain.broker import BrokerOrder, BrokerPosition
-from kyzlo_actors.domain.messages import HaltAcknowledged, HaltFinished, HaltProgressed, Stamp
+from kyzlo_actors.domain.messages import HaltAcknowledged, HaltFinished, HaltProgressed
+from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_SECOND, TradingState
 from kyzlo_actors.guardian.certificate import CertificateFacts
 from kyzlo_actors.guardian.halt_core import HaltCore, Resume
@@ -110,7 +111,7 @@ class CoreDriver:
 
     @property
     def stamp(self) -> Stamp:
-        return Stamp(event_id="e", causation_id="", correlation_id="e", ts_event=0, ts_init=0)
+        return Stamp.first("e", 0)
 
     def killed(self, **pids: int) -> list[GuardianEffect]:
         return self.give(TreeKilled(at=self.at, killed=tuple(pids.items())))
