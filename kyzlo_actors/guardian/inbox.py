@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from threading import Lock
 
 from kyzlo_actors.guardian.halt_events import GuardianEvent
 
@@ -15,6 +16,9 @@ class Inbox:
     def __init__(self) -> None:
         self._events: deque[GuardianEvent] = deque()
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # A descriptor that is closed may belong to somebody else the next moment: nobody writes meanwhile.
+        self._open = Lock()
+        self._closed = False
 
     def fileno(self) -> int:
         """Readable when there is something."""
@@ -22,11 +26,10 @@ class Inbox:
 
     def post(self, event: GuardianEvent) -> None:
         """Put an event in; never blocks."""
-        self._events.append(event)
-        try:
-            os.eventfd_write(self._descriptor, 1)
-        except OSError:
-            return  # closed: the guardian is ending, nobody listens any more
+        with self._open:
+            if not self._closed:
+                self._events.append(event)
+                os.eventfd_write(self._descriptor, 1)
 
     def drain(self) -> list[GuardianEvent]:
         """Take out everything that is there now."""
@@ -38,5 +41,7 @@ class Inbox:
 
     def close(self) -> None:
         """Close the descriptor; posts from threads that still run go nowhere."""
-        descriptor, self._descriptor = self._descriptor, -1
-        os.close(descriptor)
+        with self._open:
+            if not self._closed:
+                self._closed = True
+                os.close(self._descriptor)
