@@ -31,7 +31,7 @@ from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.venue.scenario import Scenario, load_scenario
 
 VENUE_READY_SECONDS: Final = 30.0
-STOP_SECONDS: Final = 15.0
+STOP_SECONDS: Final = 25.0
 _KILL_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.05
 _READY_LINE_BYTES: Final = 64 * 1024

@@ -50,7 +50,9 @@ def _run(*, demo: bool, seed: int, scenario: str) -> int:
     from kyzlo_actors.bootstrap.paper_places import make_places
     from kyzlo_actors.cli.stage import Stage
     from kyzlo_actors.infrastructure.clock import SystemClock
+    from kyzlo_actors.venue.scenario import load_scenario
 
+    load_scenario(scenario)  # a wrong name is told before anything is made
     now_ns = SystemClock().now_ns()
     with Stage(Console()) as stage:
         places = make_places(os.environ, now_ns=now_ns)
