@@ -30,14 +30,10 @@ from kyzlo_actors.domain.effects import (
     Schedule,
     SubmitOrder,
 )
-from kyzlo_actors.domain.execution_core import (
-    CANCEL_RETRY_NS,
-    KEEP_NS,
-    LOOK_UP_LATER_NS,
-    LOOK_UP_WAITS_NS,
-    ExecutionCore,
-    ExecutionSettings,
-)
+from kyzlo_actors.domain.execution.cancels import CANCEL_RETRY_NS
+from kyzlo_actors.domain.execution.lookups import LOOK_UP_LATER_NS, LOOK_UP_WAITS_NS
+from kyzlo_actors.domain.execution.reconciliation import KEEP_NS
+from kyzlo_actors.domain.execution_core import ExecutionCore, ExecutionSettings
 from kyzlo_actors.domain.messages import (
     BookSnapshot,
     CalendarRead,
