@@ -14,7 +14,7 @@ import orjson
 
 from kyzlo_actors.domain.errors import Fatal
 from kyzlo_actors.domain.values import TradingState
-from kyzlo_actors.infrastructure.files import fsync_directory, write_durable
+from kyzlo_actors.infrastructure.files import fsync_directory, write_all, write_durable
 from kyzlo_actors.ports.clock import Clock
 
 LATCH_NAME: Final = "HALT.json"
@@ -120,7 +120,7 @@ class HaltLatch:
     def _try_engage(self, record: LatchRecord) -> bool:
         draft = self._draft()
         try:
-            write_durable(draft, orjson.dumps(asdict(record), option=orjson.OPT_INDENT_2), mode=0o640)
+            self._write_draft(draft, orjson.dumps(asdict(record), option=orjson.OPT_INDENT_2))
             # A link is atomic and never replaces: the first writer wins, readers see all or nothing.
             os.link(draft, self.path)
         except FileExistsError:
@@ -132,6 +132,22 @@ class HaltLatch:
                 os.unlink(draft)
         self._sync_name()
         return True
+
+    def _write_draft(self, draft: Path, data: bytes) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(draft)  # a process died with it
+        # Exclusive: root may be writing into a directory of the service's user, who could have put a link there.
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        try:
+            if os.geteuid() == 0:
+                # The guardian must be able to read who halted, and why; unreadable still halts.
+                owner = os.stat(self._directory)
+                with suppress(OSError):
+                    os.fchown(fd, owner.st_uid, owner.st_gid)
+            write_all(fd, data, 0)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
     def _engage_empty(self) -> bool:
         """The last resort when no byte can be written (disk full, no links): the name alone halts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Thread, get_native_id
 
 import orjson
 import pytest
@@ -128,9 +128,26 @@ def test_a_full_disk_still_halts(latch: HaltLatch, monkeypatch: pytest.MonkeyPat
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(halt_latch, "write_durable", full)
+    monkeypatch.setattr(halt_latch, "write_all", full)
     latch.engage(by="ann", reason="disk and all")
     assert latch.is_latched
+
+
+def test_a_planted_link_is_not_written_through(latch: HaltLatch, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("as it was")
+    (tmp_path / f".HALT.{get_native_id()}.draft").symlink_to(precious)
+    latch.engage(by="root", reason="test")
+    assert latch.is_latched
+    assert precious.read_text() == "as it was"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_latches_the_guardian_can_read(latch: HaltLatch, tmp_path: Path) -> None:
+    os.chown(tmp_path, 12_345, 12_346)
+    latch.engage(by="root", reason="test")
+    stat = latch.path.stat()
+    assert (stat.st_uid, stat.st_gid, stat.st_mode & 0o777) == (12_345, 12_346, 0o640)
 
 
 def test_no_state_directory_is_fatal(tmp_path: Path) -> None:
