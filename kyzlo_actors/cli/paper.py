@@ -43,6 +43,12 @@ def _interrupt(number: int, _: FrameType | None) -> NoReturn:
     raise _Interrupted(number)
 
 
+def _be_deaf() -> None:
+    """The end is bounded, and must not be cut off by a second Ctrl-C."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _run(*, demo: bool, seed: int, scenario: str) -> int:
     from rich.console import Console
 
@@ -62,13 +68,13 @@ def _run(*, demo: bool, seed: int, scenario: str) -> int:
             session.start(account_number=f"PA{now_ns // 1_000_000 % 10**7:07d}{os.getpid() % 1000:03d}")
             return _demo(session, stage) if demo else _open_end(session, stage)
         except _Interrupted as interrupted:
+            _be_deaf()
             stage.close()
             stage.say("ending everything in order …")
             # Who stops a session without an end has got what he wanted; who stops the demo has not.
             return 128 + interrupted.number if demo else ExitCode.OK
         finally:
-            for number in _ENDING:
-                signal.signal(number, signal.SIG_IGN)  # from here on it is bounded, and must not be cut off
+            _be_deaf()
             stage.close()
             session.end()
 
@@ -112,8 +118,11 @@ def _say_what_is_coming(session: PaperSession, stage: Stage, *, demo: bool) -> N
             "one is killed and comes back,\nthen everything is halted, with proof. About a minute; Ctrl-C ends it."
         )
     else:
+        places = session.places
         stage.say(
-            "KYZLO paper session: a paper venue and the real actor tree on this machine. Ctrl-C ends it."
+            "KYZLO paper session: a paper venue and the real actor tree on this machine. Ctrl-C ends it.\n"
+            f"halt it from elsewhere: kyzlo halt --state-dir {places.state_directory} "
+            f"--runtime-dir {places.runtime_directory} --reason WHY"
         )
     stage.say(f"logs and journals: {session.places.home}")
 

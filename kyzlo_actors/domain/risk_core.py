@@ -301,8 +301,8 @@ class RiskCore:
         else:
             return state
         stamp = Stamp(
-            event_id=event_id("approval", reservation.client_order_id),
-            causation_id=event.message_id,
+            event_id=event.message_id,  # the approval itself: it is what the denial follows from
+            causation_id="",
             correlation_id=reservation.correlation_id,
             ts_event=event.now_ns,
             ts_init=event.now_ns,
