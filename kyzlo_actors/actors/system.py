@@ -125,6 +125,15 @@ def start_actor_system() -> Any:
     A taken port would silently *join* the system there; with our own key that fails, and another port is tried.
     Raises: Fatal: none of the attempts worked.
     """
+    # Inherited by the whole tree: what it makes, Thespian's log with its message contents above all, is ours alone.
+    umask = os.umask(0o077)
+    try:
+        return _start_on_free_port()
+    finally:
+        os.umask(umask)
+
+
+def _start_on_free_port() -> Any:
     quiet = {"version": 1, "root": {"handlers": [], "level": "WARNING"}}
     last: Exception | None = None
     for _ in range(START_ATTEMPTS):
