@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.actors.tree_process import RunningTree, wait_until
+from tests.actors.tree_process import REPOSITORY, RunningTree, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -90,11 +91,39 @@ def frames(mark: Path) -> list[bytes]:
     return [b"%d>" % len(each) + each for each in bodies] + [os.urandom(400), b">" * 50]
 
 
-def test_the_attack_itself_works_on_whoever_unpickles_what_it_gets(tmp_path: Path) -> None:
+STOCK = """
+import ctypes, sys, time
+ctypes.CDLL(None).prctl(1, 9)
+from thespian.actors import ActorSystem
+from kyzlo_actors.actors import system
+system._bind_to_loopback()  # the one patch that this machine's neighbours must not miss
+running = ActorSystem("multiprocTCPBase", {"Admin Port": int(sys.argv[1]), "Admin Address": "127.0.0.1"})
+print("up", flush=True)
+sys.stdin.read()
+running.shutdown()
+"""
+
+
+def test_the_attack_works_on_an_actor_system_without_signed_frames(tmp_path: Path) -> None:
+    """Else the test below would prove nothing."""
     mark = tmp_path / "mark"
-    _, _, body = frames(mark)[0].partition(b">")
-    pickle.loads(body)
-    assert mark.read_text() == "pwned"
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with subprocess.Popen(
+        [sys.executable, "-c", STOCK, str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=REPOSITORY,
+        env={**os.environ, "THESPLOG_FILE": str(tmp_path / "thespian.log")},
+    ) as stock:
+        assert stock.stdout is not None and stock.stdin is not None
+        assert stock.stdout.readline() == b"up\n"
+        for frame in frames(mark):
+            attack(port, frame)
+        wait_until("it ran", mark.exists, timeout_seconds=20)
+        stock.stdin.close()
+        stock.wait(40)
 
 
 def test_a_pickle_at_any_port_runs_nothing_and_the_tree_goes_on(tree: RunningTree, tmp_path: Path) -> None:
