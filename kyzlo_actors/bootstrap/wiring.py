@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from random import Random
 
 from kyzlo_actors.actors.layout import Layout
@@ -18,6 +19,7 @@ from kyzlo_actors.domain.kill_switch_core import KillSwitchLimits
 from kyzlo_actors.domain.symbol_core import SymbolSettings
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.infrastructure.clock import SystemClock
+from kyzlo_actors.infrastructure.http_exchange import load_tls
 
 
 def layout_of(settings: Settings) -> Layout:
@@ -30,13 +32,14 @@ def layout_of(settings: Settings) -> Layout:
     )
 
 
-def open_desk(settings: Settings) -> AlpacaDesk:
+def open_desk(settings: Settings, tls: ssl.SSLContext | None = None) -> AlpacaDesk:
     """A connection to the broker for plain blocking calls."""
     return AlpacaDesk(
         settings.alpaca_base_url,
         settings.alpaca_api_key.get_secret_value(),
         settings.alpaca_api_secret.get_secret_value(),
         SystemClock(),
+        tls=tls,
     )
 
 
@@ -49,6 +52,7 @@ def build_registry(settings: Settings, *, account: str, run_id: str, live: bool)
     layout = layout_of(settings)
     key = settings.alpaca_api_key.get_secret_value()
     secret = settings.alpaca_api_secret.get_secret_value()
+    tls = load_tls()
     polygon_key = settings.polygon_api_key.get_secret_value()
     return Registry(
         run_id=run_id,
@@ -76,7 +80,7 @@ def build_registry(settings: Settings, *, account: str, run_id: str, live: bool)
             on_rate_limit=hooks.on_rate_limit,
             on_notice=hooks.on_notice,
         ),
-        open_desk=lambda: open_desk(settings),
+        open_desk=lambda: open_desk(settings, tls),
         open_feed=lambda expect_data: PolygonFeed(
             settings.polygon_websocket_url, polygon_key, clock, Random(), expect_data=expect_data
         ),

@@ -5,6 +5,7 @@ It lives here because adapters that must not know each other (broker, market dat
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -39,14 +40,28 @@ class HttpReply:
     body: bytes
 
 
-def open_client(base_url: str, headers: Mapping[str, str], *, connections: int = 4) -> httpx.Client:
-    """A client that keeps connections alive, follows no redirect and repeats nothing by itself."""
+def load_tls() -> ssl.SSLContext:
+    """The certificates we trust, read from the disk once: what must work when the disk does not is opened with them.
+
+    Raises: OSError: they cannot be read.
+    """
+    return httpx.create_ssl_context()
+
+
+def open_client(
+    base_url: str, headers: Mapping[str, str], *, connections: int = 4, tls: ssl.SSLContext | None = None
+) -> httpx.Client:
+    """A client that keeps connections alive, follows no redirect and repeats nothing by itself.
+
+    Without `tls` the trusted certificates are read from the disk now. Raises: OSError: they cannot be read.
+    """
     return httpx.Client(
         base_url=base_url.rstrip("/"),
         headers=dict(headers),
         timeout=httpx.Timeout(connect=2.0, read=5.0, write=2.0, pool=1.0),
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         follow_redirects=False,
+        verify=True if tls is None else tls,
         # A proxy of the environment must not come between us and a server on this machine.
         trust_env=urlsplit(base_url).hostname not in _LOOPBACK,
     )

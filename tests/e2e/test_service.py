@@ -172,7 +172,8 @@ def test_halted_stays_halted_until_somebody_resumes(service: ServiceInBox) -> No
     assert "shut: the end of the day" in service.show("StatusText")
 
     def bars() -> int:
-        return min(service.actors()[f"symbol-{symbol}"]["bar_count"] for symbol in SYMBOLS)
+        rows = service.actors()
+        return min(int(rows[f"symbol-{symbol}"]["bar_count"]) for symbol in SYMBOLS)
 
     first = bars()
     service.wait("its actors see bars", lambda: bars() >= first + WATCHED_BARS)

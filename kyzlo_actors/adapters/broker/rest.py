@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -53,13 +54,14 @@ class AlpacaRest:
         *,
         on_rate_limit: OnRateLimit | None = None,
         connections: int = 1,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         headers = {
             "APCA-API-KEY-ID": key,
             "APCA-API-SECRET-KEY": secret,
             "Content-Type": "application/json",
         }
-        self._client = open_client(api_root(base_url), headers, connections=connections)
+        self._client = open_client(api_root(base_url), headers, connections=connections, tls=tls)
         self._clock = clock
         self._on_rate_limit = on_rate_limit
 

@@ -16,6 +16,7 @@ from kyzlo_actors.adapters.broker.desk import AlpacaDesk
 from kyzlo_actors.domain.errors import Fatal, Recoverable
 from kyzlo_actors.domain.order import OrderStatus
 from kyzlo_actors.infrastructure.clock import SystemClock
+from kyzlo_actors.infrastructure.http_exchange import load_tls
 from tests.fakes.local_server import PaperVenue, application
 
 
@@ -125,4 +126,20 @@ def test_held_legs_count_as_open() -> None:
     with application(web.get("/v2/orders", reply)) as port:
         desk = AlpacaDesk(f"http://127.0.0.1:{port}", "K", "S", SystemClock())
         assert {order.venue_order_id for order in desk.open_orders()} == {"l", "o"}
+        desk.close()
+
+
+def test_with_certificates_in_memory_it_opens_without_the_disk(
+    venue: PaperVenue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = load_tls()
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("certifi.where", lambda: "/nowhere/cacert.pem")
+    with pytest.raises(OSError, match="No such file"):
+        load_tls()
+    desk = AlpacaDesk(venue.url, venue.key, venue.secret, SystemClock(), tls=tls)
+    try:
+        assert desk.open_orders() == ()
+    finally:
         desk.close()
