@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from kyzlo_actors.domain.market import Bar, Mark, Tick
 from kyzlo_actors.domain.order import Order, OrderStatus, OrderTicket
+from kyzlo_actors.domain.position import Position
 from kyzlo_actors.domain.session import SessionCalendar
 from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import Side, TradingState
@@ -185,6 +186,23 @@ class PositionView:
     realized_pnl: Decimal
     fees: Decimal
     sequence: int
+
+    @classmethod
+    def of(cls, symbol: str, position: Position, sequence: int) -> PositionView:
+        """A view of `position` as it was after the symbol's fill number `sequence`."""
+        return cls(
+            symbol=symbol,
+            qty=position.qty,
+            avg_cost=position.avg_cost,
+            realized_pnl=position.realized_pnl,
+            fees=position.fees,
+            sequence=sequence,
+        )
+
+    @property
+    def position(self) -> Position:
+        """The position that is seen."""
+        return Position(qty=self.qty, avg_cost=self.avg_cost, realized_pnl=self.realized_pnl, fees=self.fees)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

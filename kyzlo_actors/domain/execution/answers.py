@@ -77,12 +77,4 @@ def _calendar(draft: Draft, cause: Stamp) -> CalendarRead:
 
 
 def _view(draft: Draft, symbol: str) -> PositionView:
-    position = draft.state.position(symbol)
-    return PositionView(
-        symbol=symbol,
-        qty=position.qty,
-        avg_cost=position.avg_cost,
-        realized_pnl=position.realized_pnl,
-        fees=position.fees,
-        sequence=draft.state.sequences.get(symbol, 0),
-    )
+    return PositionView.of(symbol, draft.state.position(symbol), draft.state.sequences.get(symbol, 0))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
 from kyzlo_actors.domain.market import Mark
 from kyzlo_actors.domain.messages import PositionView
+from kyzlo_actors.domain.position import Position
 from kyzlo_actors.domain.values import Side
 
 ZERO: Final = Decimal(0)
@@ -47,6 +48,19 @@ class RiskBook:
         """Signed shares held."""
         view = self.positions.get(symbol)
         return ZERO if view is None else view.qty
+
+    def view(self, symbol: str) -> PositionView:
+        """The position as the broker actor's book has it; flat when nothing ever traded."""
+        return self.positions.get(symbol) or PositionView.of(symbol, Position(), 0)
+
+    def with_reservation(self, reservation: Reservation) -> RiskBook:
+        """The same with this reservation, instead of what was reserved for its order."""
+        return replace(self, reservations={**self.reservations, reservation.client_order_id: reservation})
+
+    def without_reservation(self, client_order_id: str) -> RiskBook:
+        """The same with the order's exposure freed."""
+        remaining = {key: value for key, value in self.reservations.items() if key != client_order_id}
+        return replace(self, reservations=remaining)
 
     def reserved(self, symbol: str, side: Side) -> Decimal:
         """Shares of working orders of one side."""
