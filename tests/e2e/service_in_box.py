@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -55,14 +56,11 @@ class ServiceInBox:
     # --- installation ------------------------------------------------------------------------------------------
 
     def install(self) -> None:
-        """The steps of ops/systemd/README.md, and a venue as a unit of its own."""
+        """The steps of ops/systemd/README.md with its own commands, settings for the venue, and an operator."""
         box = self.box
         box.install_kyzlo()
-        box.run(
-            "useradd", "--system", "--home-dir", "/var/lib/kyzlo", "--shell", "/usr/sbin/nologin", "kyzlo"
-        )
-        box.run("install", "-D", "-m", "640", "-g", "kyzlo", "/dev/null", SETTINGS)
-        box.run("install", "-m", "600", "/dev/null", "/etc/kyzlo/environment")
+        for step in _readme_steps():
+            box.run("sh", "-ec", step)
         environment = {
             "ALPACA_API_KEY": "PKSERVICE",
             "ALPACA_API_SECRET": SECRETS[0],
@@ -74,11 +72,9 @@ class ServiceInBox:
         lines = "".join(f"{name}={value}\n" for name, value in environment.items())
         box.path("/etc/kyzlo/environment").write_text(lines)
         self.write_settings()
-        box.run("cp", "/opt/kyzlo/ops/systemd/kyzlo.service", f"/etc/systemd/system/{UNIT}")
         # An operator is in the service's group; /usr/bin/env must find an interpreter, wherever ours stands.
         box.run("useradd", "--groups", "kyzlo", "--shell", "/bin/sh", OPERATOR)
         box.run("sh", "-c", f"command -v python3 || ln -s {PYTHON_IN_BOX}/bin/python3 /usr/local/bin/python3")
-        box.run("systemctl", "daemon-reload")
 
     def start_venue(self) -> None:
         """A venue on the box's loopback; returns when it answers."""
@@ -223,3 +219,11 @@ class ServiceInBox:
         for symbol in SYMBOLS:
             self.wait_for_fill(symbol)
         self.wait("positions agree with the venue's", self.agrees)
+
+
+def _readme_steps() -> list[str]:
+    """The commands of the numbered steps, without the second (the box has its environment already) and the start."""
+    text = (CHECKOUT / "ops/systemd/README.md").read_text()
+    steps = re.findall(r"^\d\. `([^`]+)`", text, re.MULTILINE)
+    assert len(steps) == 6 and "_env.sh" in steps[1] and "enable --now" in steps[5], steps
+    return [steps[0], *steps[2:5]]
