@@ -13,7 +13,8 @@ from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.ports.market_data import FeedListener
 
 MAX_REPORT_DELAY_NS: Final = 2 * NS_PER_SECOND
-# A repeat comes within seconds; this many trades are minutes of a busy list of symbols.
+# A repeat comes within seconds: what is older is forgotten, or memory would grow for minutes before the bound holds.
+_REMEMBERED_NS: Final = 10 * NS_PER_SECOND
 _REMEMBERED_TRADES: Final = 1 << 16
 _LAG_SAMPLES: Final = 2_048
 
@@ -44,7 +45,7 @@ class TradeIntake:
         self._symbols = frozenset(symbols)
         self._listener = listener
         self._seen: set[TradeKey] = set()
-        self._order: deque[TradeKey] = deque()
+        self._order: deque[tuple[int, TradeKey]] = deque()
 
     def take(self, trade: TradePrint) -> None:
         """Deal with one print."""
@@ -52,7 +53,8 @@ class TradeIntake:
         if tick.symbol not in self._symbols:
             self.counters.ignored += 1
             return
-        if self._is_repeated((tick.symbol, tick.exchange, tick.trf, tick.trade_id, tick.ts_event)):
+        key = (tick.symbol, tick.exchange, tick.trf, tick.trade_id, tick.ts_event)
+        if self._is_repeated(key, tick.ts_init):
             self.counters.duplicates += 1
             return
         self.lag.note(tick.ts_init - tick.ts_event)
@@ -70,13 +72,13 @@ class TradeIntake:
         else:
             self.counters.ignored += 1
 
-    def _is_repeated(self, key: TradeKey) -> bool:
+    def _is_repeated(self, key: TradeKey, now_ns: int) -> bool:
         if key in self._seen:
             return True
         self._seen.add(key)
-        self._order.append(key)
-        if len(self._order) > _REMEMBERED_TRADES:
-            self._seen.discard(self._order.popleft())
+        self._order.append((now_ns, key))
+        while len(self._order) > _REMEMBERED_TRADES or now_ns - self._order[0][0] > _REMEMBERED_NS:
+            self._seen.discard(self._order.popleft()[1])
         return False
 
 
