@@ -34,6 +34,8 @@ from kyzlo_actors.infrastructure.mailbox.events import EventMailbox
 
 SNAPSHOT_EVERY_INPUTS: Final = 5_000
 SNAPSHOT_EVERY_NS: Final = 60 * NS_PER_SECOND
+# What is behind a snapshot may be pruned: a full journal must not wait a minute for its next one.
+SNAPSHOT_FULL_NS: Final = 5 * NS_PER_SECOND
 _STOP_SECONDS: Final = 1.0
 LEVELS: Final = {
     Severity.INFO: logging.INFO,
@@ -81,6 +83,9 @@ class CoreShell:
     def open(self) -> None:
         """Open what the thread owns besides mailbox and journal."""
 
+    def on_started(self) -> None:
+        """The core knows that it lives anew; nothing else has reached it yet."""
+
     def before(self, message: Any) -> None:
         """Just before a message is given to the core: what must be known by then."""
 
@@ -90,6 +95,10 @@ class CoreShell:
     def carry_out(self, effect: Effect) -> None:
         """Carry out an effect that only this actor knows."""
         raise NotImplementedError(f"{self.name} cannot carry out {type(effect).__name__}")
+
+    def instead_of(self, effect: Send) -> Any:
+        """With a full journal: the input to take instead of sending an entry; None lets it pass."""
+        return None
 
     def observe_replay(self, event: Any) -> None:
         """Sees each input of the journal while it is replayed."""
@@ -148,6 +157,7 @@ class CoreShell:
         self.row.start(os.getpid(), incarnation)
         self._beat()
         self.process(Started(incarnation=incarnation, now_ns=self.clock.now_ns()))
+        self.on_started()
         CrashMarker(directory).end()
 
     def _recover(self) -> None:
@@ -201,7 +211,8 @@ class CoreShell:
     def _act(self, effect: Effect) -> Any:
         match effect:
             case Send():
-                return self.outbox.send(effect)
+                instead = None if self.journal.accepts_entries else self.instead_of(effect)
+                return self.outbox.send(effect) if instead is None else instead
             case Record():
                 return None  # it is in the decision's journal entry
             case Schedule():
@@ -227,10 +238,8 @@ class CoreShell:
     def _snapshot_if_due(self, now_ns: int) -> None:
         if self._inputs_since_snapshot == 0:
             return
-        if (
-            self._inputs_since_snapshot >= SNAPSHOT_EVERY_INPUTS
-            or now_ns - self._snapshot_ns > SNAPSHOT_EVERY_NS
-        ):
+        patience_ns = SNAPSHOT_EVERY_NS if self.journal.accepts_entries else SNAPSHOT_FULL_NS
+        if self._inputs_since_snapshot >= SNAPSHOT_EVERY_INPUTS or now_ns - self._snapshot_ns > patience_ns:
             self._take_snapshot(now_ns)
 
     def _take_snapshot(self, now_ns: int) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from kyzlo_actors.actors import full_journal
 from kyzlo_actors.actors.base import KyzloActor
 from kyzlo_actors.actors.control import StartActor
 from kyzlo_actors.actors.registry import Registry, SymbolPlan
 from kyzlo_actors.actors.shell import CoreShell
+from kyzlo_actors.domain.effects import Send
 from kyzlo_actors.domain.market import Bar
-from kyzlo_actors.domain.messages import BarClosed, SequenceObserved, TickRead
+from kyzlo_actors.domain.messages import BarClosed, ProposeOrder, Received, SequenceObserved, TickRead
 from kyzlo_actors.domain.symbol_core import SymbolCore
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.infrastructure.journal import SyncPolicy
@@ -61,6 +63,16 @@ class SymbolShell(CoreShell):
         self._read_tick()
         self._compare_sequence(now_ns)
         self._publish()
+
+    def instead_of(self, effect: Send) -> Any:
+        message = effect.message
+        if not isinstance(message, ProposeOrder):
+            return None
+        if not full_journal.is_entry(message.ticket, self.core.state.position.qty):
+            return None
+        now_ns = self.clock.now_ns()
+        denied = full_journal.denied(message, self.name, now_ns)
+        return Received(message=denied, sender=self.name, now_ns=now_ns)
 
     def observe_replay(self, event: Any) -> None:
         if isinstance(event, BarClosed):
