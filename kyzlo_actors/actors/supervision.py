@@ -31,6 +31,8 @@ class Child:
     started_ns: int = 0
     killed_pid: int = 0
     gone_pid: int = 0
+    beat_ns: int = 0
+    silent_looks: int = 0
 
 
 class Supervision:
@@ -64,7 +66,9 @@ class Supervision:
         self._create = create
         self._send = send
         self._give_up = give_up
-        self._silence_ns = int(plan.beat_seconds * plan.hang_beats * NS_PER_SECOND)
+        # Silence is counted in our own looks (two a beat), not in seconds: where the whole machine is starved the
+        # looks are late too, and nobody is killed for a beat that he had no chance to give.
+        self._silent_looks = 2 * plan.hang_beats
         self._log = logging.getLogger("kyzlo")
         self.ending = False
 
@@ -93,6 +97,7 @@ class Supervision:
         if self.ending:
             return
         child.due_ns = None
+        child.silent_looks = 0
         # The row of the last life must not be taken for this one: its pid may belong to somebody else by now.
         self._board.row(child.name).start(0, child.history.total)
         child.started_ns = self._clock.monotonic_ns()
@@ -123,10 +128,15 @@ class Supervision:
                     self._died(child)  # it ended before it wrote its pid, and nobody told
         elif not is_living_child(row.pid, os.getpid()):
             self._notice_lost(child, row.pid)
-        elif now_ns - max(row.beat_ns, child.started_ns) > self._silence_ns and row.pid != child.killed_pid:
-            child.killed_pid = row.pid
-            self._log.warning("%s (pid %d) is silent: killed", child.name, row.pid)
-            _kill(row.pid)
+        elif row.beat_ns != child.beat_ns:
+            child.beat_ns = row.beat_ns
+            child.silent_looks = 0
+        else:
+            child.silent_looks += 1
+            if child.silent_looks > self._silent_looks and row.pid != child.killed_pid:
+                child.killed_pid = row.pid
+                self._log.warning("%s (pid %d) is silent: killed", child.name, row.pid)
+                _kill(row.pid)
 
     def _notice_lost(self, child: Child, pid: int) -> None:
         """Thespian drops the notice of a child that dies while it handles another's death.
