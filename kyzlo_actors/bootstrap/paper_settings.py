@@ -49,7 +49,6 @@ def settings_text(scenario: Scenario, *, state_directory: str, runtime_directory
             "RISK_DAILY_LOSS_LIMIT": 1_000,
             "RISK_MAX_NOTIONAL": 50_000,
             "risk": {"max_order_notional": MAX_ORDER_DOLLARS},
-            # A laptop may be busy: an actor is not hung because it had no processor for two seconds.
             "paths": {"state_directory": state_directory, "runtime_directory": runtime_directory},
             "symbols": symbols,
         }
