@@ -44,7 +44,7 @@ T = TypeVar("T")
 SymbolTables = Mapping[str, Mapping[str, Any]]
 
 
-def scenario(symbols: Iterable[str], **changes: Any) -> dict[str, Any]:
+def scenario(symbols: Iterable[str], /, **changes: Any) -> dict[str, Any]:
     """A market that moves gently around 100 and is always open."""
     return {
         "name": "tree",
