@@ -128,7 +128,7 @@ class BrokerShell(CoreShell):
     def on_turn(self, now_ns: int) -> None:
         for report in self._inbox.take():
             self._on_report(report)
-        self.row.publish(ready=int(self.core.state.reconciled_ns > 0), state=int(self.core.state.allowed))
+        self.row.publish(ready=int(self.core.state.read_in_this_life), state=int(self.core.state.allowed))
 
     def close(self) -> None:
         self._calendar.stop()

@@ -7,6 +7,7 @@ from typing import Any
 
 from kyzlo_actors.actors.base import KyzloActor
 from kyzlo_actors.actors.control import EndActors, StartActor
+from kyzlo_actors.actors.quarantine import release
 from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.actors.shell import CoreShell
 from kyzlo_actors.domain.effects import Effect, EndTree, LatchHalt
@@ -23,7 +24,7 @@ class KillSwitchActor(KyzloActor):
         self._parent = self.myAddress
         self._end_requested = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.watch(self._end_requested)
-        self._shell = KillSwitchShell(message.name, self.registry, self.row, self._end_requested)
+        self._shell = KillSwitchShell(message, self.registry, self.row, self._end_requested)
         self._shell.start()
 
     def on_message(self, message: Any, sender: Any) -> None:
@@ -43,11 +44,18 @@ class KillSwitchShell(CoreShell):
 
     core: KillSwitchCore
 
-    def __init__(self, name: str, registry: Registry, row: BoardSlot, end_requested: int) -> None:
+    def __init__(self, start: StartActor, registry: Registry, row: BoardSlot, end_requested: int) -> None:
         sync = SyncPolicy.STRICT if registry.journal.strict else SyncPolicy.GROUP
-        super().__init__(name, KillSwitchCore(registry.kill_switch), registry, row, sync)
+        super().__init__(start.name, KillSwitchCore(registry.kill_switch), registry, row, sync)
+        self._is_first_life = start.restarts == 0
         self._end_requested = end_requested
         self.halt_id = ""
+
+    def on_started(self) -> None:
+        if self._is_first_life:
+            event = release(self.core.state.quarantined, sender=self.name, now_ns=self.clock.now_ns())
+            if event is not None:
+                self.process(event)
 
     def on_turn(self, now_ns: int) -> None:
         self.row.publish(ready=1)

@@ -7,18 +7,29 @@ When a supervisor dies it dies too, and RootActor builds the whole subtree anew.
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from typing import Any
 
 from thespian.actors import ChildActorExited
 
+from kyzlo_actors.actors import full_journal
 from kyzlo_actors.actors.base import EXIT_CRASHED, KyzloActor
 from kyzlo_actors.actors.control import StartActor
 from kyzlo_actors.actors.gate import Gate
+from kyzlo_actors.actors.layout import symbol_actor
+from kyzlo_actors.actors.quarantine import release
 from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.actors.shell import CoreShell
 from kyzlo_actors.actors.symbol_supervisor import SymbolSupervisor
+from kyzlo_actors.domain.effects import Send
 from kyzlo_actors.domain.market import Mark
-from kyzlo_actors.domain.messages import MarksObserved, ProposeOrder, SequenceObserved
+from kyzlo_actors.domain.messages import (
+    ApprovedOrder,
+    MarksObserved,
+    ProposeOrder,
+    Received,
+    SequenceObserved,
+)
 from kyzlo_actors.domain.risk_core import RiskCore
 from kyzlo_actors.infrastructure.journal import SyncPolicy
 from kyzlo_actors.infrastructure.mailbox.board import Board, BoardSlot
@@ -33,7 +44,7 @@ class RiskActor(KyzloActor):
         for supervisor in self.registry.layout.supervisors:
             child = self.createActor(SymbolSupervisor)
             self.send(child, StartActor(name=supervisor, incarnation=message.incarnation))
-        self._shell = RiskShell(message.name, self.registry, self.row, self.board)
+        self._shell = RiskShell(message, self.registry, self.row, self.board)
         self._shell.start()
 
     def on_message(self, message: Any, sender: Any) -> None:
@@ -52,9 +63,10 @@ class RiskShell(CoreShell):
 
     core: RiskCore
 
-    def __init__(self, name: str, registry: Registry, row: BoardSlot, board: Board) -> None:
+    def __init__(self, start: StartActor, registry: Registry, row: BoardSlot, board: Board) -> None:
         sync = SyncPolicy.STRICT if registry.journal.strict else SyncPolicy.GROUP
-        super().__init__(name, RiskCore(registry.risk_limits), registry, row, sync)
+        super().__init__(start.name, RiskCore(registry.risk_limits), registry, row, sync)
+        self._is_first_life = start.restarts == 0
         layout = registry.layout
         self._symbols = layout.symbols
         self._rows = {symbol: board.row(f"symbol-{symbol}") for symbol in layout.symbols}
@@ -67,11 +79,32 @@ class RiskShell(CoreShell):
         self._slots = TickSlots.open(layout.slots, layout.symbols)
         self._gate = Gate(layout)
 
+    def on_started(self) -> None:
+        if self._is_first_life:
+            event = release(self.core.state.quarantined, sender=self.name, now_ns=self.clock.now_ns())
+            if event is not None:
+                self.process(event)
+
     def before(self, message: Any) -> None:
         self._read_gate()
         if isinstance(message, ProposeOrder) and message.ticket.symbol in self._rows:
             # A symbol that is none of ours has no slot: the core denies it for want of a price.
             self._observe_marks([self._symbols.index(message.ticket.symbol)])
+
+    def instead_of(self, effect: Send) -> Any:
+        """The symbol is told, and the denial comes back as an input that frees what was reserved."""
+        message = effect.message
+        if not isinstance(message, ApprovedOrder):
+            return None
+        symbol = message.ticket.symbol
+        held = self.core.state.book.positions.get(symbol)
+        if not full_journal.is_entry(message.ticket, Decimal(0) if held is None else held.qty):
+            return None
+        now_ns = self.clock.now_ns()
+        denied = full_journal.denied(message, self.name, now_ns)
+        # If the symbol's mailbox refuses, its own timer asks what became of the order.
+        self.outbox.send(Send(to=symbol_actor(symbol), message=denied))
+        return Received(message=denied, sender=self.name, now_ns=now_ns)
 
     def on_turn(self, now_ns: int) -> None:
         self._read_gate()

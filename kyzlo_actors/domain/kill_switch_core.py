@@ -15,6 +15,7 @@ from kyzlo_actors.domain.messages import (
     HaltFinished,
     HaltOrdered,
     HaltProgressed,
+    QuarantineReleased,
     Received,
     SendRefused,
     Started,
@@ -88,6 +89,8 @@ class KillSwitchCore:
                     return state
                 names = ", ".join(sorted(state.quarantined))
                 return _latch(state, "QUARANTINES", f"too many symbols crash: {names}", effects)
+            case QuarantineReleased() as released:
+                return replace(state, quarantined=state.quarantined - frozenset(released.symbols))
             case HaltOrdered() as halt if state.halt is None:
                 effects.append(_cancel_all(halt, event.now_ns))
                 effects.append(Schedule(name=_GRACE_TIMER, due_ns=event.now_ns + self.limits.grace_ns))

@@ -242,7 +242,7 @@ class CalendarRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntriesBlocked:
-    """BrokerActor takes no new orders (not reconciled, breaker open, journal full …) until EntriesAllowed."""
+    """BrokerActor takes no new orders (not reconciled, stream down, drift …) until EntriesAllowed."""
 
     stamp: Stamp
     code: str
@@ -261,12 +261,21 @@ class EntriesAllowed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolQuarantined:
-    """A symbol crashed too often: it is denied orders until a person releases it; the others go on."""
+    """A symbol crashed too often: it is denied orders until the service is started anew; the others go on."""
 
     stamp: Stamp
     symbol: str
     restarts: int
     period_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineReleased:
+    """A person let these symbols trade again (starting the service does so): their crashes are forgotten."""
+
+    stamp: Stamp
+    symbols: tuple[str, ...]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,6 +356,7 @@ Message = (
     | EntriesBlocked
     | EntriesAllowed
     | SymbolQuarantined
+    | QuarantineReleased
     | TradingStateChanged
     | HaltOrdered
     | CancelAllOrders
@@ -456,6 +466,7 @@ MESSAGE_TYPES: tuple[type, ...] = (
     EntriesBlocked,
     EntriesAllowed,
     SymbolQuarantined,
+    QuarantineReleased,
     TradingStateChanged,
     HaltOrdered,
     CancelAllOrders,

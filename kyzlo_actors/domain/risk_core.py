@@ -26,6 +26,7 @@ from kyzlo_actors.domain.messages import (
     OrderStatusChanged,
     ProposeCancel,
     ProposeOrder,
+    QuarantineReleased,
     Received,
     RequestSnapshot,
     SendRefused,
@@ -114,6 +115,8 @@ def _on_message(draft: Draft, message: Message) -> None:
             draft.state = replace(draft.state, trading_state=message.state)
         case SymbolQuarantined():
             quarantine.on_quarantined(draft, message)
+        case QuarantineReleased():
+            quarantine.on_released(draft, message)
         case _:
             pass
 
@@ -188,7 +191,9 @@ def _approve(draft: Draft, proposal: ProposeOrder, price: Decimal, *, closing: b
     )
 
 
-def _deny(draft: Draft, cause: Stamp, symbol: str, client_order_id: str, denial: Denial) -> None:
+def _deny(
+    draft: Draft, cause: Stamp | Reservation, symbol: str, client_order_id: str, denial: Denial
+) -> None:
     denied_id = event_id("denied", client_order_id, denial.code, draft.now_ns)
     denied = OrderDenied(
         stamp=cause.caused(denied_id, ts_event=draft.now_ns),
@@ -242,16 +247,8 @@ def _on_send_refused(draft: Draft, event: SendRefused) -> None:
             break
     else:
         return
-    order_id = reservation.client_order_id
-    stamp = Stamp(
-        event_id=event_id("approval", order_id),
-        causation_id=event.message_id,
-        correlation_id=reservation.correlation_id,
-        ts_event=draft.now_ns,
-        ts_init=draft.now_ns,
-    )
     denial = Denial(
         code="BROKER_UNREACHABLE", detail="the broker actor's mailbox refused it; nothing was sent"
     )
-    _deny(draft, stamp, reservation.symbol, order_id, denial)
-    draft.state = replace(draft.state, book=book.without_reservation(order_id))
+    _deny(draft, reservation, reservation.symbol, reservation.client_order_id, denial)
+    draft.state = replace(draft.state, book=book.without_reservation(reservation.client_order_id))

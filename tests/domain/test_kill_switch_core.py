@@ -18,6 +18,7 @@ from kyzlo_actors.domain.messages import (
     HaltFinished,
     HaltOrdered,
     HaltProgressed,
+    QuarantineReleased,
     SendRefused,
     Started,
     SymbolQuarantined,
@@ -77,6 +78,15 @@ def test_too_many_quarantines_latch() -> None:
     assert latch.code == "QUARANTINES"
     assert "AAPL, MSFT" in latch.reason
     assert core.handle(loss("-2000")) == []
+
+
+def test_a_released_symbol_no_longer_counts() -> None:
+    core = switch()
+    core.handle(gone("AAPL"))
+    released = QuarantineReleased(stamp=stamp(), symbols=("AAPL", "ZZZ"), reason="service start")
+    assert core.handle(got(released)) == []
+    assert core.handle(gone("MSFT")) == []
+    assert core.state.quarantined == {"MSFT"}
 
 
 def test_a_latch_that_died_with_an_earlier_life_is_asked_for_again() -> None:

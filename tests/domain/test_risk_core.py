@@ -22,6 +22,7 @@ from kyzlo_actors.domain.messages import (
     OrderDenied,
     PositionView,
     ProposeCancel,
+    QuarantineReleased,
     RequestBookSnapshot,
     RequestSnapshot,
     SendRefused,
@@ -35,7 +36,7 @@ from kyzlo_actors.domain.order import Order, OrderStatus
 from kyzlo_actors.domain.risk.limits import RiskLimits
 from kyzlo_actors.domain.risk_core import RECENT_LIMIT, RiskCore
 from kyzlo_actors.domain.session import SessionCalendar
-from kyzlo_actors.domain.values import Side, TradingState
+from kyzlo_actors.domain.values import Severity, Side, TradingState
 from tests.domain.builders import (
     NOW,
     OPEN_ALL_DAY,
@@ -423,6 +424,7 @@ def test_a_refused_approval_is_freed_and_told() -> None:
     refused = SendRefused(to="broker", message_id=approved.stamp.event_id, now_ns=NOW)
     (denied,) = sent(gate.do(refused), OrderDenied, "symbol-AAPL")
     assert (denied.code, denied.client_order_id) == ("BROKER_UNREACHABLE", "kyzlo.t.1")
+    assert denied.stamp.causation_id == approved.stamp.event_id
     assert gate.core.state.book.reservations == {}
     assert gate.do(refused) == []
     assert gate.do(SendRefused(to="symbol-AAPL", message_id="any", now_ns=NOW)) == []
@@ -481,6 +483,22 @@ def test_a_restart_keeps_the_book_and_the_quarantine_and_asks() -> None:
     gate.answer()
     assert gate.core.state.book.reservations == {}
     assert gate.ask("kyzlo.t.1") == "DUPLICATE_ID"
+
+
+def test_a_released_symbol_is_judged_like_any_other() -> None:
+    gate = Gate()
+    for symbol in ("AAPL", "MSFT"):
+        gate.do(got(SymbolQuarantined(stamp=stamp(), symbol=symbol, restarts=5, period_seconds=60)))
+    released = QuarantineReleased(stamp=stamp(), symbols=("AAPL", "ZZZ"), reason="service start")
+    (alert,) = gate.do(got(released))
+    assert isinstance(alert, Alert)
+    assert (alert.severity, alert.code) == (Severity.INFO, "QUARANTINE_RELEASED")
+    assert alert.text == "AAPL: quarantine released (service start)"
+    assert gate.ask("kyzlo.t.1") == "approved"
+    assert gate.ask("kyzlo.t.2", symbol="MSFT") == "QUARANTINED"
+    assert gate.do(got(released)) == []
+    # The timer that watched its orders may still come.
+    assert gate.do(TimerDue(name="quarantine:AAPL", due_ns=NOW, now_ns=NOW)) == []
 
 
 def test_the_memory_of_intents_is_bounded() -> None:

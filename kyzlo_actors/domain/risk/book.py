@@ -10,6 +10,7 @@ from typing import Final
 from kyzlo_actors.domain.market import Mark
 from kyzlo_actors.domain.messages import PositionView
 from kyzlo_actors.domain.position import Position
+from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import Side
 
 ZERO: Final = Decimal(0)
@@ -32,6 +33,16 @@ class Reservation:
     approval_id: str
     correlation_id: str
     unknown: bool = False
+
+    def caused(self, event_id: str, *, ts_event: int) -> Stamp:
+        """The stamp of something that the approval caused directly."""
+        return Stamp(
+            event_id=event_id,
+            causation_id=self.approval_id,
+            correlation_id=self.correlation_id,
+            ts_event=ts_event,
+            ts_init=ts_event,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from kyzlo_actors.domain.identity import event_id
-from kyzlo_actors.domain.messages import CancelSymbolOrders, SymbolQuarantined
+from kyzlo_actors.domain.messages import CancelSymbolOrders, QuarantineReleased, SymbolQuarantined
 from kyzlo_actors.domain.risk.state import Draft
 from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_SECOND, Severity
@@ -26,6 +26,16 @@ def on_quarantined(draft: Draft, gone: SymbolQuarantined) -> None:
     text = f"{gone.symbol} is quarantined after {gone.restarts} restarts; position {qty}"
     draft.alert(Severity.CRITICAL, "QUARANTINED", text)
     draft.state = replace(draft.state, quarantined=draft.state.quarantined | {gone.symbol})
+
+
+def on_released(draft: Draft, released: QuarantineReleased) -> None:
+    """They are judged like any other symbol again."""
+    symbols = frozenset(released.symbols) & draft.state.quarantined
+    if not symbols:
+        return
+    text = f"{', '.join(sorted(symbols))}: quarantine released ({released.reason})"
+    draft.alert(Severity.INFO, "QUARANTINE_RELEASED", text)
+    draft.state = replace(draft.state, quarantined=draft.state.quarantined - symbols)
 
 
 def on_started(draft: Draft) -> None:

@@ -15,7 +15,11 @@ from kyzlo_actors.domain.values import TradingState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskState:
-    """Everything the gate knows. `generation` counts the book snapshots it asked for; `recent` is bounded."""
+    """Everything the gate knows. Mappings are replaced, never changed.
+
+    `generation` counts the book snapshots it asked for; `recent` is bounded. `blocked`: why the broker actor takes
+    no entries, details by code.
+    """
 
     incarnation: int = 0
     book: RiskBook = field(default_factory=RiskBook)
