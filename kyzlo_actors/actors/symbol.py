@@ -94,9 +94,10 @@ class SymbolShell(CoreShell):
 
     def _read_bars(self) -> None:
         read = self._slots.bars_from(self._index, self._bar_position)
-        self._bar_position = read.next_position
-        if read.missed and self._last_bar_start_ns >= 0:
-            self.log.warning("%d bars were overwritten before they were read", read.missed)
+        # At the first look the ring has long gone round; what it lost was read in an earlier life, or is history.
+        lost, self._bar_position = read.missed if self._bar_position else 0, read.next_position
+        if lost:
+            self.log.warning("%d bars were overwritten before they were read", lost)
         for bar in read.bars:
             if bar.revision == 0 and bar.start_ns <= self._last_bar_start_ns:
                 continue  # read in an earlier life

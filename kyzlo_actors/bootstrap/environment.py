@@ -6,7 +6,10 @@ import os
 import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+# Names one run in every process that belongs to it.
+RUN_ID_VARIABLE: Final = "KYZLO_RUN_ID"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

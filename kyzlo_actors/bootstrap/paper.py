@@ -18,9 +18,9 @@ from typing import Any, Final
 import orjson
 
 from kyzlo_actors.actors.layout import Layout
+from kyzlo_actors.bootstrap.environment import RUN_ID_VARIABLE
 from kyzlo_actors.bootstrap.paper_places import PaperPlaces
 from kyzlo_actors.bootstrap.paper_settings import (
-    RUN_ID_VARIABLE,
     child_environment,
     service_environment,
     settings_text,

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import toml
 
+from kyzlo_actors.bootstrap.environment import RUN_ID_VARIABLE
 from kyzlo_actors.bootstrap.setting_names import TOP_LEVEL_NAMES
 from kyzlo_actors.venue.scenario import Scenario
 
-RUN_ID_VARIABLE: Final = "KYZLO_RUN_ID"
 ORDER_DOLLARS: Final = 2_500
 MAX_ORDER_DOLLARS: Final = 5_000
 # Bought in lots that the gate refuses, so that people see it at work.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from kyzlo_actors.actors.layout import Layout
+from kyzlo_actors.bootstrap.environment import RUN_ID_VARIABLE
 from kyzlo_actors.bootstrap.instance import claim_instance
 from kyzlo_actors.bootstrap.plugins import check_strategies
 from kyzlo_actors.bootstrap.preflight import check_account, check_symbols
@@ -16,6 +19,7 @@ from kyzlo_actors.bootstrap.settings import LoadedSettings
 from kyzlo_actors.bootstrap.settings_model import Settings
 from kyzlo_actors.bootstrap.venue_check import check_venue
 from kyzlo_actors.bootstrap.wiring import build_registry, open_desk
+from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.guardian.main import run_guardian
 from kyzlo_actors.guardian.options import GuardianOptions
@@ -23,7 +27,7 @@ from kyzlo_actors.guardian.proof import HaltSettings
 from kyzlo_actors.infrastructure import logs
 from kyzlo_actors.infrastructure.clock import SystemClock
 
-RUN_ID_VARIABLE: Final = "KYZLO_RUN_ID"
+PREFLIGHT_RETRY_SECONDS: Final = 3.0
 
 
 def run_instance(loaded: LoadedSettings, *, live: bool, environ: Mapping[str, str]) -> int:
@@ -53,13 +57,24 @@ def run_instance(loaded: LoadedSettings, *, live: bool, environ: Mapping[str, st
 
 
 def _preflight(settings: Settings) -> str:
+    """The account number. A broker that does not answer is asked again for a while: a service that comes up at night
+    must not use up systemd's few starts on an outage of a minute."""
+    clock = SystemClock()
+    until_ns = clock.monotonic_ns() + round(settings.broker.start_wait_seconds * NS_PER_SECOND)
     desk = open_desk(settings)
     try:
-        account = check_account(desk, settings)
-        check_symbols(desk, settings)
+        while True:
+            try:
+                account = check_account(desk, settings)
+                check_symbols(desk, settings)
+                return account.account_number
+            except Recoverable as error:
+                if clock.monotonic_ns() >= until_ns:
+                    raise
+                logging.getLogger("kyzlo").warning("%s; asked again until it does", error)
+                time.sleep(PREFLIGHT_RETRY_SECONDS)
     finally:
         desk.close()
-    return account.account_number
 
 
 def _make_directories(layout: Layout) -> None:

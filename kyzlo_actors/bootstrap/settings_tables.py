@@ -59,6 +59,9 @@ class BrokerTable(Table):
         default=30.0, description="a working order older than this is cancelled"
     )
     request_timeout_seconds: Seconds = Field(default=5.0, description="a request without answer is given up")
+    start_wait_seconds: Delay = Field(
+        default=75.0, description="at start, how long to wait for a broker that does not answer"
+    )
     breaker_failures: Count = Field(default=5, description="failures in a row that open the circuit breaker")
     breaker_open_seconds: Seconds = Field(
         default=60.0, description="how long it stays open before one attempt"

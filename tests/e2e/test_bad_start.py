@@ -311,7 +311,8 @@ def test_several_problems_are_a_line_each(good: Start) -> None:
 
 def test_a_broker_that_does_not_answer_is_worth_another_try(good: Start) -> None:
     url = f"http://127.0.0.1:{closed_port()}"
-    line = the_line(good.with_variables(ALPACA_BASE_URL=url).run(), code=1)
+    impatient = good.with_text("[paths]", "[broker]\nstart_wait_seconds = 0\n\n[paths]")
+    line = the_line(impatient.with_variables(ALPACA_BASE_URL=url).run(), code=1)
     assert "ALPACA_BASE_URL" in line and url in line and "try again" in line
 
 
