@@ -7,10 +7,11 @@ When a supervisor dies it dies too, and RootActor builds the whole subtree anew.
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from thespian.actors import ChildActorExited
+from thespian.actors import ChildActorExited, WakeupMessage
 
 from kyzlo_actors.actors import full_journal
 from kyzlo_actors.actors.base import EXIT_CRASHED, KyzloActor
@@ -20,7 +21,9 @@ from kyzlo_actors.actors.layout import symbol_actor
 from kyzlo_actors.actors.quarantine import release
 from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.actors.shell import CoreShell
+from kyzlo_actors.actors.supervision import Pulse, most_silent_looks
 from kyzlo_actors.actors.symbol_supervisor import SymbolSupervisor
+from kyzlo_actors.actors.system import is_living_child
 from kyzlo_actors.domain.effects import Send
 from kyzlo_actors.domain.market import Mark
 from kyzlo_actors.domain.messages import (
@@ -42,20 +45,47 @@ class RiskActor(KyzloActor):
     def on_start(self, message: StartActor) -> None:
         self._is_ending = False
         for supervisor in self.registry.layout.supervisors:
+            # The row of an earlier life must not be taken for this one's silence.
+            self.board.row(supervisor).start(0, message.incarnation)
             child = self.createActor(SymbolSupervisor)
             self.send(child, StartActor(name=supervisor, incarnation=message.incarnation))
         self._shell = RiskShell(message, self.registry, self.row, self.board)
         self._shell.start()
+        self._pulses = {supervisor: Pulse() for supervisor in self.registry.layout.supervisors}
+        self._next_look()
 
     def on_message(self, message: Any, sender: Any) -> None:
-        if isinstance(message, ChildActorExited) and not self._is_ending:
-            # Whoever forks must have no threads, and we have one: RootActor rebuilds the subtree.
-            self.log.critical("a symbol supervisor died; the risk gate goes down with its symbols")
-            os._exit(EXIT_CRASHED)
+        if isinstance(message, ChildActorExited):
+            self._give_up("a symbol supervisor died")
+        elif isinstance(message, WakeupMessage):
+            self._look_at_supervisors()
+            self._next_look()
 
     def on_exit(self) -> None:
         self._is_ending = True
         self._shell.stop()
+
+    def _next_look(self) -> None:
+        self.wakeupAfter(timedelta(seconds=self.registry.supervision.beat_seconds / 2))
+
+    def _look_at_supervisors(self) -> None:
+        """One that hangs restarts no symbol; one that hung before it wrote its pid can only be replaced with us."""
+        plan = self.registry.supervision
+        for supervisor, pulse in self._pulses.items():
+            row = self.board.row(supervisor).snapshot()
+            silent_looks = pulse.look(row.beat_ns)
+            if row.pid == 0 and silent_looks * plan.beat_seconds / 2 > plan.start_timeout_seconds:
+                self._give_up(f"{supervisor} did not start in time")
+            elif row.pid and not is_living_child(row.pid, os.getpid()):
+                self._give_up(f"{supervisor} (pid {row.pid}) is gone")
+            elif row.pid and silent_looks > most_silent_looks(plan):
+                self._give_up(f"{supervisor} (pid {row.pid}) is silent")
+
+    def _give_up(self, why: str) -> None:
+        """Whoever forks must have no threads, and we have one: RootActor rebuilds the subtree."""
+        if not self._is_ending:
+            self.log.critical("%s; the risk gate goes down with its symbols", why)
+            os._exit(EXIT_CRASHED)
 
 
 class RiskShell(CoreShell):

@@ -21,6 +21,29 @@ FIRST_BEAT_NS: Final = 20 * NS_PER_SECOND
 
 
 @dataclass(slots=True)
+class Pulse:
+    """How often in a row a heartbeat had not moved when it was looked at.
+
+    Silence is counted in our own looks (two a beat), not in seconds: where the whole machine is starved the looks are
+    late too, and nobody is killed for a beat that he had no chance to give.
+    """
+
+    beat_ns: int = 0
+    silent_looks: int = 0
+
+    def look(self, beat_ns: int) -> int:
+        """Look once more; how many looks in a row were silent."""
+        self.silent_looks = self.silent_looks + 1 if beat_ns == self.beat_ns else 0
+        self.beat_ns = beat_ns
+        return self.silent_looks
+
+
+def most_silent_looks(plan: SupervisionPlan) -> int:
+    """More silent looks in a row than this are a hang."""
+    return 2 * plan.hang_beats
+
+
+@dataclass(slots=True)
 class Child:
     """One supervised actor. `address` is None between its death and its restart, or once it was given up."""
 
@@ -31,8 +54,7 @@ class Child:
     started_ns: int = 0
     killed_pid: int = 0
     gone_pid: int = 0
-    beat_ns: int = 0
-    silent_looks: int = 0
+    pulse: Pulse = field(default_factory=Pulse)
 
 
 class Supervision:
@@ -66,9 +88,7 @@ class Supervision:
         self._create = create
         self._send = send
         self._give_up = give_up
-        # Silence is counted in our own looks (two a beat), not in seconds: where the whole machine is starved the
-        # looks are late too, and nobody is killed for a beat that he had no chance to give.
-        self._silent_looks = 2 * plan.hang_beats
+        self._most_silent_looks = most_silent_looks(plan)
         self._log = logging.getLogger("kyzlo")
         self.ending = False
 
@@ -97,7 +117,7 @@ class Supervision:
         if self.ending:
             return
         child.due_ns = None
-        child.silent_looks = 0
+        child.pulse = Pulse()
         # The row of the last life must not be taken for this one: its pid may belong to somebody else by now.
         self._board.row(child.name).start(0, child.history.total)
         child.started_ns = self._clock.monotonic_ns()
@@ -128,15 +148,10 @@ class Supervision:
                     self._died(child)  # it ended before it wrote its pid, and nobody told
         elif not is_living_child(row.pid, os.getpid()):
             self._notice_lost(child, row.pid)
-        elif row.beat_ns != child.beat_ns:
-            child.beat_ns = row.beat_ns
-            child.silent_looks = 0
-        else:
-            child.silent_looks += 1
-            if child.silent_looks > self._silent_looks and row.pid != child.killed_pid:
-                child.killed_pid = row.pid
-                self._log.warning("%s (pid %d) is silent: killed", child.name, row.pid)
-                _kill(row.pid)
+        elif child.pulse.look(row.beat_ns) > self._most_silent_looks and row.pid != child.killed_pid:
+            child.killed_pid = row.pid
+            self._log.warning("%s (pid %d) is silent: killed", child.name, row.pid)
+            kill(row.pid)
 
     def _notice_lost(self, child: Child, pid: int) -> None:
         """Thespian drops the notice of a child that dies while it handles another's death.
@@ -153,11 +168,12 @@ class Supervision:
         nameless = [pid for pid in children_of(os.getpid()) if pid not in known]
         for pid in nameless:
             self._log.warning("a child (pid %d) did not start in time: killed", pid)
-            _kill(pid)
+            kill(pid)
         return bool(nameless)
 
 
-def _kill(pid: int) -> None:
+def kill(pid: int) -> None:
+    """SIGKILL, if it is there."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

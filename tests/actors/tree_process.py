@@ -359,7 +359,10 @@ class RunningTree:
         return all(self._open_proposals(symbol) <= over for symbol in self.symbols)
 
     def _open_proposals(self, symbol: str) -> set[str]:
-        """Orders that the symbol's present life has proposed and nobody has denied."""
+        """Orders that the symbol's present life has proposed and nobody has denied.
+
+        One that was lost with a dead actor's mailbox is over once the broker actor's snapshot does not know it.
+        """
         proposed: set[str] = set()
         for entry in self.journal(f"symbol-{symbol}"):
             event = entry.get("input", {})
@@ -374,6 +377,8 @@ class RunningTree:
                     proposed.add(message["ticket"]["client_order_id"])
                 elif message["type"] == "OrderDenied":
                     proposed.discard(message["client_order_id"])
+                elif message["type"] == "PositionSnapshot":
+                    proposed &= {order["ticket"]["client_order_id"] for order in message["orders"]}
         return proposed
 
     def _core(self, actor: str) -> Core:
