@@ -38,9 +38,10 @@ from kyzlo_actors.domain.messages import (
 )
 from kyzlo_actors.domain.risk import following, loss, quarantine, questions
 from kyzlo_actors.domain.risk.book import Reservation
+from kyzlo_actors.domain.risk.draft import Draft
 from kyzlo_actors.domain.risk.limits import RiskLimits
 from kyzlo_actors.domain.risk.rules import Denial, Question, intent_key, judge, order_price
-from kyzlo_actors.domain.risk.state import Draft, RiskState
+from kyzlo_actors.domain.risk.state import RiskState
 from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_SECOND
 

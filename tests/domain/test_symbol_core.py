@@ -23,7 +23,8 @@ from kyzlo_actors.domain.messages import (
     TimerDue,
 )
 from kyzlo_actors.domain.order import Order, OrderStatus
-from kyzlo_actors.domain.symbol_core import ORDER_CHECK_NS, SymbolCore, SymbolSettings
+from kyzlo_actors.domain.symbol.watch import ORDER_CHECK_NS
+from kyzlo_actors.domain.symbol_core import SymbolCore, SymbolSettings
 from kyzlo_actors.domain.values import OrderType, Side
 from tests.domain.builders import (
     NOW,

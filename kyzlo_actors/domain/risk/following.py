@@ -8,7 +8,7 @@ from kyzlo_actors.domain.messages import OrderDenied, OrderFilled, OrderStatusCh
 from kyzlo_actors.domain.order import OrderStatus
 from kyzlo_actors.domain.risk import questions
 from kyzlo_actors.domain.risk.book import RiskBook
-from kyzlo_actors.domain.risk.state import Draft
+from kyzlo_actors.domain.risk.draft import Draft
 
 
 def on_fill(draft: Draft, fill: OrderFilled) -> None:

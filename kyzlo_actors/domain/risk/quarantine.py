@@ -7,7 +7,7 @@ from typing import Final
 
 from kyzlo_actors.domain.identity import event_id
 from kyzlo_actors.domain.messages import CancelSymbolOrders, QuarantineReleased, SymbolQuarantined
-from kyzlo_actors.domain.risk.state import Draft
+from kyzlo_actors.domain.risk.draft import Draft
 from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_SECOND, Severity
 

@@ -9,7 +9,8 @@ from kyzlo_actors.domain.identity import event_id
 from kyzlo_actors.domain.messages import BookSnapshot, RequestBookSnapshot, SequenceObserved
 from kyzlo_actors.domain.order import Order, OrderStatus
 from kyzlo_actors.domain.risk.book import Reservation
-from kyzlo_actors.domain.risk.state import Draft, RiskState
+from kyzlo_actors.domain.risk.draft import Draft
+from kyzlo_actors.domain.risk.state import RiskState
 from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_SECOND
 

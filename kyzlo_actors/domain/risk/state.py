@@ -1,4 +1,4 @@
-"""What the risk gate knows, and one event's work on it."""
+"""What the risk gate knows."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from kyzlo_actors.domain import draft
 from kyzlo_actors.domain.risk.book import ZERO, RiskBook
-from kyzlo_actors.domain.risk.limits import RiskLimits
 from kyzlo_actors.domain.session import SessionCalendar
 from kyzlo_actors.domain.values import TradingState
 
@@ -39,11 +37,3 @@ class RiskState:
     def daily_pnl(self) -> Decimal:
         """Dollars since the previous close: equity now less the broker's `last_equity`."""
         return self.book.equity() - self.book.last_equity if self.synced else ZERO
-
-
-class Draft(draft.Draft[RiskState]):
-    """The next state of the gate, and the limits it judges by."""
-
-    def __init__(self, limits: RiskLimits, state: RiskState, now_ns: int) -> None:
-        super().__init__(state, now_ns)
-        self.limits = limits
