@@ -111,7 +111,8 @@ def replay(
     """Feed the journal's inputs from `from_sequence` on to the core; `observe` sees each of them.
 
     Only the last entry can be an input that ended the actor: every other one was followed by something. An input
-    that an earlier life skipped (its skip record follows at once) stays skipped.
+    that an earlier life skipped (its skip record follows at once) stays skipped, and one that cannot be decoded is
+    left out.
     """
     marker = CrashMarker(journal_directory)
     replayed, last = 0, None
@@ -119,7 +120,7 @@ def replay(
     held: JournalRecord | None = None
     for record in read_journal(journal_directory, from_sequence):
         if held is not None and not _is_skipped(held, record):
-            replayed += _feed(core, held, observe)
+            replayed += _feed(core, held, observe, log)
             if replayed % _BEAT_EVERY == 0:
                 beat()
         held, last = record, record.seq
@@ -130,7 +131,7 @@ def replay(
             skipped = last
         else:
             marker.begin(last, failed + 1)
-            replayed += _feed(core, held, observe)
+            replayed += _feed(core, held, observe, log)
     return Recovered(last_sequence=last or from_sequence - 1, replayed=replayed, skipped_sequence=skipped)
 
 
@@ -157,10 +158,15 @@ def _is_skipped(record: JournalRecord, following: JournalRecord) -> bool:
     return following.body.startswith(b'{"skipped"') and orjson.loads(following.body)["skipped"] == record.seq
 
 
-def _feed(core: Core, record: JournalRecord, observe: Callable[[Any], None]) -> int:
+def _feed(core: Core, record: JournalRecord, observe: Callable[[Any], None], log: logging.Logger) -> int:
     if not _is_input(record):
         return 0
-    event = codec().from_dict(orjson.loads(record.body)["input"])
+    try:
+        event = codec().from_dict(orjson.loads(record.body)["input"])
+    except (UnknownType, Undecodable) as error:
+        # Of another version. What it told is asked for anew: every life begins with the broker's word.
+        log.critical("input %d of the journal cannot be decoded and is left out: %s", record.seq, error)
+        return 0
     observe(event)
     core.handle(event)
     return 1

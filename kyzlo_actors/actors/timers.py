@@ -18,7 +18,7 @@ class Timers:
 
     def set(self, name: str, due_ns: int) -> None:
         """Set or move a timer. Raises: Fatal: too many."""
-        if len(self._due_ns) >= MAX_TIMERS:
+        if len(self._due_ns) >= MAX_TIMERS and name not in self._due_ns:
             raise Fatal(f"more than {MAX_TIMERS} timers")
         self._due_ns[name] = due_ns
         self._next_ns = min(self._due_ns.values())
