@@ -149,6 +149,22 @@ class ExecutionsRead:
     now_ns: int
 
 
+OrderReport = (
+    SubmitRefused
+    | SubmitAnswered
+    | SubmitRejected
+    | SubmitUncertain
+    | CancelAnswered
+    | CancelFailed
+    | OrderLookedUp
+    | LookUpFailed
+    | TradeUpdated
+)
+"""What the broker's side tells about one order."""
+
+BookReport = StateRead | StateReadFailed | StreamConnected | StreamDisconnected
+"""What it tells about the whole account, and about how well we hear it."""
+
 BROKER_EVENT_TYPES: tuple[type, ...] = (
     SubmitStarted,
     SubmitRefused,

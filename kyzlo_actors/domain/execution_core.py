@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import assert_never
 
 from kyzlo_actors.domain.broker_events import (
+    BookReport,
     CancelAnswered,
     CancelFailed,
     LookUpFailed,
     OrderLookedUp,
+    OrderReport,
     StateRead,
     StateReadFailed,
     StreamConnected,
@@ -56,20 +58,7 @@ from kyzlo_actors.domain.messages import (
 
 __all__ = ["ExecutionCore", "ExecutionEvent", "ExecutionSettings", "ExecutionState"]
 
-OrderReport = (
-    SubmitStarted
-    | SubmitRefused
-    | SubmitAnswered
-    | SubmitRejected
-    | SubmitUncertain
-    | CancelAnswered
-    | CancelFailed
-    | OrderLookedUp
-    | LookUpFailed
-    | TradeUpdated
-)
-BookReport = StateRead | StateReadFailed | StreamConnected | StreamDisconnected
-ExecutionEvent = Started | Received | TimerDue | SendRefused | OrderReport | BookReport
+ExecutionEvent = Started | Received | TimerDue | SendRefused | SubmitStarted | OrderReport | BookReport
 
 
 class ExecutionCore:
@@ -96,6 +85,8 @@ def _take(draft: Draft, event: ExecutionEvent) -> None:
             _on_book_report(draft, event)
         case TimerDue():
             _on_timer(draft, event.name)
+        case SubmitStarted():
+            submission.on_submit_started(draft, event)
         case SendRefused():
             pass  # whoever missed a message sees it by the published sequence and asks for a snapshot
         case Started():
@@ -108,8 +99,6 @@ def _on_order_report(draft: Draft, event: OrderReport) -> None:
     match event:
         case TradeUpdated():
             reports.on_report(draft, event.order, execution=event)
-        case SubmitStarted():
-            submission.on_submit_started(draft, event)
         case SubmitAnswered():
             reports.apply(draft, event.client_order_id, event.order)
         case SubmitRefused():

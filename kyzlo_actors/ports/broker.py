@@ -14,40 +14,12 @@ from kyzlo_actors.domain.broker import (
     BrokerPosition,
     BrokerState,
 )
-from kyzlo_actors.domain.broker_events import (
-    CancelAnswered,
-    CancelFailed,
-    LookUpFailed,
-    OrderLookedUp,
-    StateRead,
-    StateReadFailed,
-    StreamConnected,
-    StreamDisconnected,
-    SubmitAnswered,
-    SubmitRefused,
-    SubmitRejected,
-    SubmitUncertain,
-    TradeUpdated,
-)
+from kyzlo_actors.domain.broker_events import BookReport, OrderReport
 from kyzlo_actors.domain.order import OrderTicket
 from kyzlo_actors.domain.session import SessionCalendar
 from kyzlo_actors.domain.values import Severity
 
-BrokerReport = (
-    SubmitAnswered
-    | SubmitRejected
-    | SubmitRefused
-    | SubmitUncertain
-    | CancelAnswered
-    | CancelFailed
-    | OrderLookedUp
-    | LookUpFailed
-    | StateRead
-    | StateReadFailed
-    | TradeUpdated
-    | StreamConnected
-    | StreamDisconnected
-)
+BrokerReport = OrderReport | BookReport
 Deliver = Callable[[BrokerReport], None]
 
 

@@ -10,6 +10,7 @@ from kyzlo_actors.domain.identity import event_id
 from kyzlo_actors.domain.layered import Layered
 from kyzlo_actors.domain.messages import Message
 from kyzlo_actors.domain.order import Order
+from kyzlo_actors.domain.position import Position
 from kyzlo_actors.domain.stamp import Stamp
 
 
@@ -29,6 +30,16 @@ class Draft(draft.Draft[ExecutionState]):
         else:
             live, canceling = self.state.live | {order_id}, self.state.canceling
         self.state = replace(self.state, orders=orders, live=live, canceling=canceling)
+
+    def hold(self, symbol: str, position: Position) -> int:
+        """Hold `position` from here on; returns its number in the sequence that the symbol's followers compare."""
+        sequence = self.state.sequences.get(symbol, 0) + 1
+        self.state = replace(
+            self.state,
+            positions={**self.state.positions, symbol: position},
+            sequences={**self.state.sequences, symbol: sequence},
+        )
+        return sequence
 
     def send_followers(self, symbol: str, message: Message) -> None:
         """Post a message to both who follow the symbol's orders: itself and the risk gate."""

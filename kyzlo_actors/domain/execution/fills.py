@@ -26,9 +26,7 @@ def book(
     """Book a fill of `delta` shares exactly once: the cumulative quantity moves with it."""
     price, synthetic = _price(order, report, delta, execution)
     symbol, order_id = order.ticket.symbol, order.ticket.client_order_id
-    sequence = draft.state.sequences.get(symbol, 0) + 1
-    before = draft.state.position(symbol)
-    after = before.filled(order.ticket.side, delta, price)
+    sequence = draft.hold(symbol, draft.state.position(symbol).filled(order.ticket.side, delta, price))
     average = report.filled_avg_price or _average(order, delta, price)
     fill_id = event_id("fill", report.venue_order_id, report.filled_qty)
     filled = replace(order, filled_qty=report.filled_qty, filled_avg_price=average, causation_id=fill_id)
@@ -50,13 +48,8 @@ def book(
         sequence=sequence,
     )
     draft.put(filled)
-    draft.state = replace(
-        draft.state,
-        positions={**draft.state.positions, symbol: after},
-        sequences={**draft.state.sequences, symbol: sequence},
-        cash=draft.state.cash - delta * price * order.ticket.side.sign,
-        last_fill_ns=draft.now_ns,
-    )
+    cash = draft.state.cash - delta * price * order.ticket.side.sign
+    draft.state = replace(draft.state, cash=cash, last_fill_ns=draft.now_ns)
     draft.send_followers(symbol, fill)
     draft.do(PublishSequence(symbol=symbol, sequence=sequence))
 

@@ -143,11 +143,6 @@ def _check_drift(draft: Draft) -> None:
 
 
 def _rebase(draft: Draft, symbol: str, position: Position) -> None:
-    sequence = draft.state.sequences.get(symbol, 0) + 1
-    draft.state = replace(
-        draft.state,
-        positions={**draft.state.positions, symbol: position},
-        sequences={**draft.state.sequences, symbol: sequence},
-    )
+    sequence = draft.hold(symbol, position)
     # Whoever follows this symbol sees the jump in the sequence and asks for a snapshot.
     draft.do(PublishSequence(symbol=symbol, sequence=sequence))

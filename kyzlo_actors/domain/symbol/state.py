@@ -1,4 +1,4 @@
-"""What the symbol core knows, what it is told at its start."""
+"""What the symbol core knows, and what it is told at its start."""
 
 from __future__ import annotations
 
