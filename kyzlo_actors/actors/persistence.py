@@ -15,6 +15,7 @@ from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.infrastructure.journal_reader import JournalFollower, prune, sync_segments
+from kyzlo_actors.infrastructure.journal_segment import JournalCorrupt
 from kyzlo_actors.infrastructure.mailbox.board import BoardSlot
 from kyzlo_actors.ports.persistence import Archive, StoredRecord
 
@@ -58,6 +59,7 @@ class Shipper:
         self._archive: Archive | None = None
         self._followers: dict[str, JournalFollower] = {}
         self._offsets: dict[str, int] = {}
+        self._damaged: set[str] = set()
         self._unstored: list[StoredRecord] = []
         self._next_prune_ns = 0
         self.stored = 0
@@ -129,11 +131,21 @@ class Shipper:
             room = BATCH_RECORDS - len(batch)
             if room <= 0:
                 break
-            batch += [
-                StoredRecord(writer_id=writer, sequence=r.seq, tx_time=r.tx_time, body=r.body)
-                for r in follower.poll(room)
-            ]
+            if writer not in self._damaged:
+                batch += self._read(writer, follower, room)
         return batch
+
+    def _read(self, writer: str, follower: JournalFollower, room: int) -> list[StoredRecord]:
+        """The writer's next records; none any more once its journal is found damaged: the others' go on."""
+        try:
+            records = follower.poll(room)
+        except JournalCorrupt as error:
+            self._damaged.add(writer)
+            self._log.critical("the journal of %s is damaged and is stored no further: %s", writer, error)
+            return []
+        return [
+            StoredRecord(writer_id=writer, sequence=r.seq, tx_time=r.tx_time, body=r.body) for r in records
+        ]
 
     def _prune(self) -> None:
         """Drop what is stored *and* behind the actor's snapshot: recovery needs the rest."""

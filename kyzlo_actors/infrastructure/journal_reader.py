@@ -58,13 +58,16 @@ class JournalFollower:
     def poll(self, max_records: int) -> list[JournalRecord]:
         """At most `max_records` records that were not returned before, in order; empty at the tail.
 
-        Raises: JournalCorrupt: the next record is damaged, or was pruned before it was read.
+        Raises: JournalCorrupt: the very next record is damaged, or was pruned before it was read.
         """
         records: list[JournalRecord] = []
         while len(records) < max_records:
-            if self._fd is None and not self._open():
-                break
-            record = self._next()
+            try:
+                record = self._next() if self._fd is not None or self._open() else None
+            except JournalCorrupt:
+                if not records:
+                    raise
+                break  # what is sound before the damage is not lost with it; the next call raises
             if record is None:
                 break
             records.append(record)
