@@ -193,6 +193,7 @@ def test_faults_on_the_order_path(venue: RunningVenue) -> None:
     assert venue.by_id("none")["code"] == 40410000
     venue.ctl(rate_limit=1)
     assert [venue.order("r").status_code for _ in range(2)] == [429, 200]
+    venue.until_status("r", "filled")  # or its events come on the stream that is opened next
     venue.ctl(delay_post_reply_ms=200)
     stream = venue.stream()
     before = time.monotonic()
