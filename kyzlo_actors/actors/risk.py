@@ -74,11 +74,11 @@ class RiskActor(KyzloActor):
         for supervisor, pulse in self._pulses.items():
             row = self.board.row(supervisor).snapshot()
             silent_looks = pulse.look(row.beat_ns)
-            if row.pid == 0 and silent_looks * plan.beat_seconds / 2 > plan.start_timeout_seconds:
-                self._give_up(f"{supervisor} did not start in time")
-            elif row.pid and not is_living_child(row.pid, os.getpid()):
+            # It forks up to fifty children before it is ready.
+            is_late = silent_looks * plan.beat_seconds / 2 > plan.start_timeout_seconds
+            if row.pid and not is_living_child(row.pid, os.getpid()):
                 self._give_up(f"{supervisor} (pid {row.pid}) is gone")
-            elif row.pid and silent_looks > most_silent_looks(plan):
+            elif is_late or (row.ready and silent_looks > most_silent_looks(plan)):
                 self._give_up(f"{supervisor} (pid {row.pid}) is silent")
 
     def _give_up(self, why: str) -> None:

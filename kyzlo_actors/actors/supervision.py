@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from kyzlo_actors.actors.control import StartActor
 from kyzlo_actors.actors.registry import SupervisionPlan
@@ -16,8 +16,6 @@ from kyzlo_actors.domain.risk.restart import RestartHistory, RestartPolicy
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.infrastructure.mailbox.board import Board
 from kyzlo_actors.ports.clock import Clock
-
-FIRST_BEAT_NS: Final = 20 * NS_PER_SECOND
 
 
 @dataclass(slots=True)
@@ -89,6 +87,7 @@ class Supervision:
         self._send = send
         self._give_up = give_up
         self._most_silent_looks = most_silent_looks(plan)
+        self._start_ns = int(plan.start_timeout_seconds * NS_PER_SECOND)
         self._log = logging.getLogger("kyzlo")
         self.ending = False
 
@@ -142,13 +141,18 @@ class Supervision:
     def _look_at(self, child: Child, now_ns: int) -> None:
         row = self._board.row(child.name).snapshot()
         if row.pid == 0:
-            if now_ns - child.started_ns > FIRST_BEAT_NS:
+            if now_ns - child.started_ns > self._start_ns:
                 child.started_ns = now_ns
                 if not self._kill_nameless():
                     self._died(child)  # it ended before it wrote its pid, and nobody told
         elif not is_living_child(row.pid, os.getpid()):
             self._notice_lost(child, row.pid)
-        elif child.pulse.look(row.beat_ns) > self._most_silent_looks and row.pid != child.killed_pid:
+        elif (
+            child.pulse.look(row.beat_ns) > self._most_silent_looks
+            and row.pid != child.killed_pid
+            # Where sixty start at once on two cores, one may get no turn for seconds; later it lasts a turn at most.
+            and (row.ready or now_ns - child.started_ns > self._start_ns)
+        ):
             child.killed_pid = row.pid
             self._log.warning("%s (pid %d) is silent: killed", child.name, row.pid)
             kill(row.pid)

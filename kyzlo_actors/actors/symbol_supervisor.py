@@ -32,7 +32,7 @@ class SymbolSupervisor(KyzloActor):
             registry.supervision,
             self.board,
             registry.clock,
-            create=lambda name: self.createActor(SymbolActor),
+            create=self._create,
             send=self.send,
             give_up=self._quarantine,
         )
@@ -51,6 +51,10 @@ class SymbolSupervisor(KyzloActor):
 
     def on_exit(self) -> None:
         self._supervision.ending = True
+
+    def _create(self, name: str) -> Any:
+        self.beat()  # each fork takes a while: fifty in a row are not a hang
+        return self.createActor(SymbolActor)
 
     def _next_turn(self) -> None:
         self.wakeupAfter(timedelta(seconds=self.registry.supervision.beat_seconds / 2))

@@ -15,7 +15,7 @@ import pytest
 from kyzlo_actors.actors import supervision as module
 from kyzlo_actors.actors.control import StartActor
 from kyzlo_actors.actors.registry import SupervisionPlan
-from kyzlo_actors.actors.supervision import FIRST_BEAT_NS, Pulse, Supervision, most_silent_looks
+from kyzlo_actors.actors.supervision import Pulse, Supervision, most_silent_looks
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.infrastructure.mailbox.board import Board
 from tests.fakes.clock import FakeClock
@@ -31,6 +31,7 @@ PLAN = SupervisionPlan(
     backoff_max_seconds=3,
 )
 LOOK_NS = NS_PER_SECOND // 2
+START_NS = int(PLAN.start_timeout_seconds * NS_PER_SECOND)
 
 
 class Scene:
@@ -61,6 +62,7 @@ class Scene:
         """A process that the board knows as this child."""
         pid = self._stack.enter_context(forked(signal.pause))
         self.board.row(name).start(pid, 1)
+        self.board.row(name).publish(ready=1)
         self.beat(name)
         return pid
 
@@ -160,6 +162,19 @@ def test_who_is_silent_is_killed_once_and_only_he(scene: Scene) -> None:
     assert scene.created.count("one") == 2
 
 
+def test_who_is_still_starting_has_more_time(scene: Scene) -> None:
+    scene.supervision.start_all()
+    pid = scene.live("one")
+    scene.board.row("one").publish(ready=0)
+    scene.look("one")
+    for _ in range(most_silent_looks(PLAN) + 5):
+        scene.look()
+    assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+    scene.clock.advance(START_NS)
+    scene.look()
+    assert is_killed(pid)
+
+
 def test_a_supervisor_that_was_starved_itself_blames_nobody(scene: Scene) -> None:
     scene.supervision.start_all()
     pid = scene.live("one")
@@ -197,7 +212,7 @@ def test_a_child_that_never_wrote_its_pid_is_killed(scene: Scene) -> None:
     scene.supervision.start_all()
     named = scene.live("two")
     with forked(signal.pause) as nameless:
-        scene.clock.advance(FIRST_BEAT_NS + 1)
+        scene.clock.advance(START_NS + 1)
         scene.look("two")
         assert is_killed(nameless)
     assert os.waitpid(named, os.WNOHANG) == (0, 0)
@@ -208,7 +223,7 @@ def test_a_child_that_ended_before_it_wrote_its_pid_is_replaced(
 ) -> None:
     monkeypatch.setattr(module, "children_of", lambda _: [])
     scene.supervision.start_all()
-    scene.clock.advance(FIRST_BEAT_NS + 1)
+    scene.clock.advance(START_NS + 1)
     scene.look()
     assert scene.created == ["one", "two", "one", "two"]
 
