@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -91,8 +92,9 @@ class CrashMarker:
             return 0
 
     def begin(self, sequence: int, attempts: int) -> None:
-        """A recovery begins."""
-        self._path.write_bytes(orjson.dumps({"sequence": sequence, "attempts": attempts}))
+        """A recovery begins. On a full disk it goes uncounted: that must not be what ends the actor."""
+        with suppress(OSError):
+            self._path.write_bytes(orjson.dumps({"sequence": sequence, "attempts": attempts}))
 
     def end(self) -> None:
         """It came through."""

@@ -243,7 +243,11 @@ class CoreShell:
             self._take_snapshot(now_ns)
 
     def _take_snapshot(self, now_ns: int) -> None:
-        self._snapshot.save(self.journal.last_seq, self.core.state, self.snapshot_extra())
+        try:
+            self._snapshot.save(self.journal.last_seq, self.core.state, self.snapshot_extra())
+        except OSError as error:
+            # A full disk: the old snapshot stands, the journal behind it is whole, only a recovery takes longer.
+            self.log.critical("%s: no snapshot can be written, trying again later: %s", self.name, error)
         self._inputs_since_snapshot = 0
         self._snapshot_ns = now_ns
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import pairwise
@@ -9,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from kyzlo_actors.actors.layout import BROKER, RISK
+from kyzlo_actors.actors.recovery import SnapshotFile
 from kyzlo_actors.actors.registry import BrokerPlan, JournalPlan
 from kyzlo_actors.actors.shell import CoreShell
 from kyzlo_actors.actors.symbol import SymbolShell
@@ -202,6 +204,24 @@ def test_a_full_journal_takes_its_snapshot_soon(bench: Bench, monkeypatch: pytes
     bench.clock.advance(6_000_000_000)
     bench.tick()
     assert path.read_bytes() != before
+
+
+def test_a_disk_without_room_for_a_snapshot_ends_nobody(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    path = bench.layout.snapshots / f"{NAME}.json"
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(SnapshotFile, "save", no_room)
+        bench.clock.advance(61_000_000_000)
+        bench.want(3)
+        assert bench.held() == 3 and path.read_bytes() == before
+    bench.clock.advance(61_000_000_000)
+    bench.want(0)
+    assert bench.held() == 0 and path.read_bytes() != before
 
 
 def test_the_breaker_refuses_after_failures_in_a_row(make_bench: MakeBench) -> None:

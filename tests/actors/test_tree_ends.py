@@ -54,3 +54,16 @@ def test_an_actor_system_that_is_ended_in_the_middle_of_trading_leaves_nobody(tr
     tree.wait_fills("AAA", 1)
     tree.stop()
     assert not [name for name, pid in pids.items() if is_alive(pid)]
+
+
+def test_thespians_logger_dies_and_nothing_else(tree: RunningTree) -> None:
+    """It is the Admin's to replace; the tree does not log through it."""
+    pids = known(tree)
+    os.kill(pids["logger-0"], signal.SIGKILL)
+    tree.wait_fills("AAA", 2)
+    answered = tree.report()["answered"]
+    wait_until("pings are answered", lambda: tree.report()["answered"] > answered + 2, tree=tree)
+    # Control messages still pass: a killed symbol is told to its supervisor and started by a message.
+    tree.wait_restarted("symbol-BBB", tree.kill("symbol-BBB"))
+    os.kill(pids["admin"], signal.SIGKILL)
+    assert_all_gone(tree, pids)
