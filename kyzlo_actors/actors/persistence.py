@@ -72,20 +72,24 @@ class Shipper:
             count = self._ship(archive)
         except Recoverable as error:
             self._log.warning("the store does not take records now: %s", error)
-            self._archive = None
+            self.close()
             return RETRY_SECONDS
         self._prune()
         self._row.publish(ready=1, sequence=self.stored)
         return 0.0 if count else IDLE_SECONDS
 
     def close(self) -> None:
-        """Close the store."""
+        """Close the store; the next turn opens it anew (which it could not while this one held it)."""
         if self._archive is not None:
             self._archive.close()
+            self._archive = None
 
     def _opened(self) -> Archive:
         if self._archive is None:
-            self._archive = self._registry.open_archive()
+            try:
+                self._archive = self._registry.open_archive()
+            except OSError as error:
+                raise Recoverable(f"it cannot be opened: {error}") from error
             self._offsets = self._archive.offsets()
         return self._archive
 

@@ -96,7 +96,12 @@ class RootActor(KyzloActor):
         self.wakeupAfter(timedelta(seconds=self.registry.supervision.beat_seconds / 2))
 
     def _give_up(self, name: str, restarts: int) -> None:
-        """Without one of its five parts the tree cannot trade: end, and let the guardian and systemd decide."""
+        """Without one of the others the tree cannot trade: end, and let the guardian and systemd decide."""
+        if name == PERSISTENCE:
+            # Journals grow meanwhile, and nothing is lost: that is no reason to stop trading.
+            self.log.critical("%s died %d times in a short while; it is tried again, slowly", name, restarts)
+            self._supervision.postpone(name)
+            return
         self.log.critical("%s died %d times in a short while: the tree gives up", name, restarts)
         os._exit(EXIT_CRASHED)
 

@@ -103,6 +103,10 @@ class Supervision:
                 self._died(child)
                 return
 
+    def postpone(self, name: str) -> None:
+        """Not given up after all: start it once more after the longest backoff."""
+        self.children[name].due_ns = self._clock.monotonic_ns() + self._policy.backoff_max_ns
+
     def check(self) -> None:
         """Once a beat: start those whose backoff is over, find those who died unnoticed, kill those who are silent."""
         now_ns = self._clock.monotonic_ns()

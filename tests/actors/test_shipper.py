@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,14 @@ from kyzlo_actors.actors import persistence
 from kyzlo_actors.actors.layout import PERSISTENCE, Layout
 from kyzlo_actors.actors.persistence import RETRY_SECONDS, Shipper
 from kyzlo_actors.actors.recovery import SnapshotFile
+from kyzlo_actors.adapters.persistence.archive import FileArchive
+from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.symbol_core import SymbolState
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.infrastructure.journal import JournalWriter, SyncPolicy
 from kyzlo_actors.infrastructure.journal_segment import first_seqs, segment_name
 from kyzlo_actors.infrastructure.mailbox.board import Board
+from kyzlo_actors.ports.persistence import Archive
 from tests.actors.shell_bench import Bench
 from tests.fakes.archive import MemoryArchive
 
@@ -34,7 +38,8 @@ class Scene:
         self.archive = MemoryArchive()
         self.board: Board = bench.board
         self._writers: dict[str, JournalWriter] = {}
-        self._registry = replace(bench.registry, open_archive=lambda: self.archive)
+        self.open_archive: Callable[[], Archive] = lambda: self.archive
+        self._registry = replace(bench.registry, open_archive=lambda: self.open_archive())
         self.shipper = self.new_life()
 
     def new_life(self) -> Shipper:
@@ -109,6 +114,38 @@ def test_a_store_that_is_away_costs_nothing_but_time(scene: Scene) -> None:
     scene.archive.down = False
     scene.ship()
     assert scene.stored("risk") == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_store_that_holds_a_lock_is_let_go_before_it_is_opened_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.open_archive = lambda: FileArchive(scene.layout.archive, scene.clock)
+    scene.write("risk", 3)
+
+    def refuse(*_: object) -> None:
+        raise Recoverable("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileArchive, "store", refuse)
+        assert scene.shipper.turn() == RETRY_SECONDS
+        assert scene.shipper.turn() == RETRY_SECONDS
+    scene.ship()
+    scene.shipper.close()
+    archive = FileArchive(scene.layout.archive, scene.clock)
+    assert archive.offsets() == {"risk": 3}
+    archive.close()
+
+
+def test_a_store_that_cannot_be_opened_is_tried_again(scene: Scene) -> None:
+    def no_room() -> MemoryArchive:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    scene.write("risk", 3)
+    scene.open_archive = no_room
+    assert scene.shipper.turn() == RETRY_SECONDS
+    scene.open_archive = lambda: scene.archive
+    scene.ship()
+    assert scene.stored("risk") == [1, 2, 3]
 
 
 def test_the_next_life_goes_on_behind_what_is_stored(scene: Scene) -> None:

@@ -138,6 +138,19 @@ def test_deaths_in_a_row_wait_ever_longer_and_then_end(scene: Scene) -> None:
     assert scene.created.count("two") == 1
 
 
+def test_who_may_not_be_given_up_is_started_again_after_the_longest_wait(scene: Scene) -> None:
+    scene.supervision.start_all()
+    for _ in range(12):
+        child = scene.supervision.children["one"]
+        scene.supervision.exited(child.address)
+        if scene.given_up:
+            scene.supervision.postpone("one")
+            assert child.due_ns == scene.clock.monotonic_ns() + 3 * NS_PER_SECOND
+        scene.clock.advance(3 * NS_PER_SECOND)
+        scene.supervision.check()
+    assert scene.given_up and scene.created.count("one") == 13
+
+
 def test_old_deaths_are_forgiven(scene: Scene) -> None:
     scene.supervision.start_all()
     for number in range(1, 12):
