@@ -111,6 +111,9 @@ class CoreShell:
         """Give the core the state of a snapshot."""
         self.core.state = state  # type: ignore[misc]
 
+    def on_stopping(self) -> None:
+        """The last chance to process something; the snapshot is taken after it."""
+
     def close(self) -> None:
         """Close what `open` opened."""
 
@@ -252,6 +255,7 @@ class CoreShell:
         self._snapshot_ns = now_ns
 
     def _end(self) -> None:
+        self.on_stopping()
         self._take_snapshot(self.clock.now_ns())
         self.close()
         self.journal.close()

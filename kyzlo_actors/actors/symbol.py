@@ -11,7 +11,14 @@ from kyzlo_actors.actors.registry import Registry, SymbolPlan
 from kyzlo_actors.actors.shell import CoreShell
 from kyzlo_actors.domain.effects import Send
 from kyzlo_actors.domain.market import Bar
-from kyzlo_actors.domain.messages import BarClosed, ProposeOrder, Received, SequenceObserved, TickRead
+from kyzlo_actors.domain.messages import (
+    BarClosed,
+    ProposeOrder,
+    Received,
+    SequenceObserved,
+    Stopped,
+    TickRead,
+)
 from kyzlo_actors.domain.symbol_core import SymbolCore
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.infrastructure.journal import SyncPolicy
@@ -85,6 +92,9 @@ class SymbolShell(CoreShell):
         super().restore(state, extra)
         self.core.strategy.load(extra["strategy"])
         self._last_bar_start_ns = extra["last_bar_start_ns"]
+
+    def on_stopping(self) -> None:
+        self.process(Stopped(now_ns=self.clock.now_ns()))
 
     def close(self) -> None:
         self._wake.close()

@@ -15,6 +15,8 @@ from kyzlo_actors.domain.strategy.protocol import Strategy, make_parameters
 
 ENTRY_POINT_GROUP: Final = "kyzlo_actors.strategies"
 MAX_WARM_UP_BARS: Final = 200
+MAX_TIMERS: Final = 16
+MIN_TIMER_SECONDS: Final = 0.1
 _CALLBACKS: Final = (
     "on_start",
     "on_tick",
@@ -60,9 +62,14 @@ def strategy_maker(settings: Settings, symbol: str) -> Callable[[], Strategy]:
     strategy = find_strategy(table.strategy, field=f"{field}.strategy")
     parameters = make_parameters(strategy, table.parameters, field_prefix=f"{field}.parameters")
     make = partial(strategy, parameters)
-    warm_up = make().warm_up_bars
+    made = make()
+    warm_up = made.warm_up_bars
     if warm_up > MAX_WARM_UP_BARS:
         raise BadInput(f"{field}.parameters", warm_up, f"warm-up may take at most {MAX_WARM_UP_BARS} bars")
+    periods = getattr(made, "timers", {})
+    if len(periods) > MAX_TIMERS or any(seconds < MIN_TIMER_SECONDS for seconds in periods.values()):
+        cure = f"its timers: at most {MAX_TIMERS}, each at least {MIN_TIMER_SECONDS} s apart"
+        raise BadInput(f"{field}.strategy", table.strategy, cure)
     return cast("Callable[[], Strategy]", make)
 
 

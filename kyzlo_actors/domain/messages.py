@@ -379,6 +379,13 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """The actor ends in order: last event of a life that is not cut off."""
+
+    now_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """A message taken out of the mailbox at `now_ns`; `sender` is the actor's name."""
 
@@ -474,6 +481,7 @@ MESSAGE_TYPES: tuple[type, ...] = (
     HaltProgressed,
     HaltFinished,
     Started,
+    Stopped,
     Received,
     SequenceObserved,
     TimerDue,

@@ -24,17 +24,18 @@ from kyzlo_actors.domain.messages import (
     SendRefused,
     SequenceObserved,
     Started,
+    Stopped,
     TickRead,
     TimerDue,
 )
 from kyzlo_actors.domain.strategy.protocol import Strategy
-from kyzlo_actors.domain.symbol import following, pursuit, questions, watch
+from kyzlo_actors.domain.symbol import clockwork, following, pursuit, questions, watch
 from kyzlo_actors.domain.symbol.draft import Draft
 from kyzlo_actors.domain.symbol.state import SymbolSettings, SymbolState
 
 __all__ = ["SymbolCore", "SymbolEvent", "SymbolSettings", "SymbolState"]
 
-SymbolEvent = Started | Received | TickRead | BarClosed | TimerDue | SendRefused | SequenceObserved
+SymbolEvent = Started | Stopped | Received | TickRead | BarClosed | TimerDue | SendRefused | SequenceObserved
 
 
 class SymbolCore:
@@ -78,6 +79,9 @@ def _take(draft: Draft, event: SymbolEvent) -> None:
             # A new life never takes an answer to an old one's question: `synced` makes this a new question.
             draft.state = replace(draft.state, incarnation=event.incarnation, pursuit=None, synced=True)
             questions.ask(draft, "start")
+            clockwork.start(draft)
+        case Stopped():
+            draft.strategy.on_stop(draft.context)
         case _:
             assert_never(event)
 
@@ -109,10 +113,8 @@ def _on_timer(draft: Draft, event: TimerDue) -> None:
         questions.on_timer(draft)
     elif watch.is_timer(event.name):
         watch.on_timer(draft, event.name)
-    else:
-        signal = draft.strategy.on_timer(draft.context, event)
-        if signal is not None:
-            pursuit.on_signal(draft, signal, f"N:{event.name}:{event.due_ns}", event.due_ns)
+    elif clockwork.is_timer(event.name):
+        clockwork.on_timer(draft, event)
 
 
 def _on_message(draft: Draft, message: Message) -> None:

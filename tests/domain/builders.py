@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
@@ -27,6 +27,7 @@ from kyzlo_actors.domain.messages import (
     ProposeOrder,
     Received,
     Started,
+    TimerDue,
 )
 from kyzlo_actors.domain.order import Order, OrderStatus, OrderTicket
 from kyzlo_actors.domain.session import SessionCalendar, SessionDay
@@ -317,15 +318,27 @@ class Scripted(BaseStrategy):
     name: ClassVar[str] = "t"
 
     def __init__(self) -> None:
-        self.started = 0
+        self.started = self.stopped = 0
+        self.rung: list[TimerDue] = []
         self.fills: list[OrderFilled] = []
         self.events: list[OrderStatusChanged] = []
         self.learned: list[Bar] = []
         self.wish: Decimal | None = None
         self.failure: Exception | None = None
 
+    @property
+    def timers(self) -> Mapping[str, float]:
+        return {"rebalance": 60.0}
+
     def on_start(self, context: Context) -> None:
         self.started += 1
+
+    def on_stop(self, context: Context) -> None:
+        self.stopped += 1
+
+    def on_timer(self, context: Context, timer: TimerDue) -> Signal | None:
+        self.rung.append(timer)
+        return self._answer()
 
     def on_tick(self, context: Context, tick: Tick) -> Signal | None:
         return self._answer()

@@ -19,6 +19,7 @@ from kyzlo_actors.domain.messages import (
     SequenceObserved,
     SignalRaised,
     Started,
+    Stopped,
     TickRead,
     TimerDue,
 )
@@ -367,3 +368,34 @@ def test_an_absurd_target_is_explained_and_never_an_order(target: str) -> None:
     assert isinstance(denied, OrderDenied)
     assert denied.code == "BAD_TARGET"
     assert (desk.core.state.pursuit, desk.core.state.last_target) == (None, None)
+
+
+def test_the_strategys_timers_are_due_at_whole_multiples_and_again() -> None:
+    desk = Desk()
+    effects = desk.do(Started(incarnation=1, now_ns=NOW))
+    minute = 60 * SECOND
+    due_ns = (NOW // minute + 1) * minute
+    assert Schedule(name="strategy:rebalance", due_ns=due_ns) in effects
+
+    desk.sync()
+    desk.do(TickRead(tick=tick(now_ns=due_ns), now_ns=due_ns))
+    desk.strategy.wish = Decimal(10)
+    effects = desk.do(TimerDue(name="strategy:rebalance", due_ns=due_ns, now_ns=due_ns + SECOND))
+
+    assert [(timer.name, timer.due_ns) for timer in desk.strategy.rung] == [("rebalance", due_ns)]
+    assert Schedule(name="strategy:rebalance", due_ns=due_ns + minute) in effects
+    (raised,) = [e.message for e in only(effects, Record) if isinstance(e.message, SignalRaised)]
+    assert raised.natural_key == f"N:rebalance:{due_ns}"
+    assert len(sent(effects, ProposeOrder)) == 1
+
+
+def test_a_timer_of_another_version_of_the_strategy_is_ignored() -> None:
+    desk = Desk()
+    assert desk.do(TimerDue(name="strategy:gone", due_ns=NOW, now_ns=NOW)) == []
+    assert desk.strategy.rung == []
+
+
+def test_an_orderly_end_is_told_to_the_strategy() -> None:
+    desk = Desk()
+    assert desk.do(Stopped(now_ns=NOW)) == []
+    assert desk.strategy.stopped == 1

@@ -52,6 +52,13 @@ class Strategy(Protocol):
     def warm_up_bars(self) -> int:
         """How many closed bars of history it wants before its first decision (at most 200)."""
 
+    @property
+    def timers(self) -> Mapping[str, float]:
+        """Names and periods in seconds of the timers it wants (at most 16, none below 0.1 s).
+
+        They are due at whole multiples of the period since 1970 UTC: the same instants in every life and in replay.
+        """
+
     def on_start(self, context: Context) -> None:
         """Once, before anything else, and again after a restart (after `load`)."""
 
@@ -71,10 +78,10 @@ class Strategy(Protocol):
         """One of its orders traded; `context.position` already holds it."""
 
     def on_timer(self, context: Context, timer: TimerDue) -> Signal | None:
-        """A timer that was set for it ran out."""
+        """One of its `timers` is due."""
 
     def on_stop(self, context: Context) -> None:
-        """The session ends."""
+        """The actor ends in order; nothing more will be asked of it in this life."""
 
     def save(self) -> dict[str, Any]:
         """Its state as plain JSON values."""
@@ -91,6 +98,10 @@ class BaseStrategy:
     @property
     def warm_up_bars(self) -> int:
         return 0
+
+    @property
+    def timers(self) -> Mapping[str, float]:
+        return {}
 
     def on_start(self, context: Context) -> None: ...
 
