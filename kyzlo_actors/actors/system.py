@@ -28,6 +28,7 @@ START_ATTEMPTS: Final = 5
 _MAC: Final = "sha256"
 _MAC_BYTES: Final = 32
 _PR_SET_PDEATHSIG: Final = 1
+_QUIET: Final = {"version": 1, "root": {"handlers": [], "level": "WARNING"}}
 _CRASH_SIGNALS: Final = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
 
 
@@ -99,6 +100,8 @@ def _tie_logger_to_admin() -> None:
         original(*args)
 
     multiprocCommon.startupASLogger = tied
+    # The Admin looks for it when it replaces a logger that died, and would die of not having it.
+    multiprocCommon.MultiProcReplicator.logDefs = _QUIET
 
 
 def harden_process() -> None:
@@ -134,12 +137,11 @@ def start_actor_system() -> Any:
 
 
 def _start_on_free_port() -> Any:
-    quiet = {"version": 1, "root": {"handlers": [], "level": "WARNING"}}
     last: Exception | None = None
     for _ in range(START_ATTEMPTS):
         capabilities = {"Admin Port": _free_port(), "Admin Address": LOOPBACK}
         try:
-            return ActorSystem("multiprocTCPBase", capabilities, logDefs=quiet)
+            return ActorSystem("multiprocTCPBase", capabilities, logDefs=_QUIET)
         except Exception as error:  # Thespian raises what its transport meets
             last = error
     raise Fatal(f"the actor system does not start: {last}")
