@@ -115,7 +115,7 @@ class BrokerShell(CoreShell):
         self._inbox = Inbox()
 
     def open(self) -> None:
-        self._gate = Gate(self.registry.layout)
+        self._gate = Gate(self.registry.layout, self.clock)
         for symbol, row in self._rows.items():
             row.publish(sequence=self.core.state.sequences.get(symbol, 0))
         self.mailbox.register(self._inbox.fileno(), self._inbox.drain)

@@ -107,7 +107,7 @@ class RiskShell(CoreShell):
     def open(self) -> None:
         layout = self.registry.layout
         self._slots = TickSlots.open(layout.slots, layout.symbols)
-        self._gate = Gate(layout)
+        self._gate = Gate(layout, self.clock)
 
     def on_started(self) -> None:
         if self._is_first_life:

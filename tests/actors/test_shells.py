@@ -15,6 +15,7 @@ from kyzlo_actors.actors.registry import BrokerPlan, JournalPlan
 from kyzlo_actors.actors.shell import CoreShell
 from kyzlo_actors.actors.symbol import SymbolShell
 from kyzlo_actors.domain.values import TradingState
+from kyzlo_actors.infrastructure.halt_latch import LATCH_NAME, HaltLatch
 from kyzlo_actors.infrastructure.mailbox.events import EventSender
 from tests.actors.shell_bench import NAME, SYMBOL, Bench
 from tests.fakes.broker import Fate
@@ -163,6 +164,31 @@ def test_the_broker_shell_reads_the_byte_itself(bench: Bench) -> None:
     bench.shells.remove(bench.execution)
     bench.tick()
     bench.gate.set(TradingState.HALTED)
+    bench.shells.insert(0, bench.execution)
+    bench.run()
+    assert bench.denials(NAME) == ["HALTED"]
+    assert bench.broker.posts == {} and bench.risk.core.state.book.reservations == {}
+
+
+def test_a_latch_stops_orders_although_the_guardian_hangs_and_never_shuts_the_gate(bench: Bench) -> None:
+    bench.want(3)
+    latch = HaltLatch(bench.layout.state_directory, bench.clock)
+    latch.engage(by="test", reason="the guardian hangs")
+    assert bench.gate.state is TradingState.ACTIVE
+    bench.want(6)
+    assert bench.denials(NAME) == ["HALTED"]
+    assert bench.held() == 3
+    latch.clear(by="test", reason="over")
+    bench.want(6)
+    assert bench.held() == 6
+
+
+def test_the_broker_shell_looks_for_the_latch_itself(bench: Bench) -> None:
+    """Somebody latches after risk has approved, and the guardian hangs: the order is refused at the last moment."""
+    bench.strategy.target = Decimal(3)
+    bench.shells.remove(bench.execution)
+    bench.tick()
+    (bench.layout.state_directory / LATCH_NAME).touch()
     bench.shells.insert(0, bench.execution)
     bench.run()
     assert bench.denials(NAME) == ["HALTED"]
