@@ -42,7 +42,7 @@ class SupervisionPlan:
     hang_beats: int = 2
     max_restarts: int = 5
     period_seconds: float = 60.0
-    backoff_first_seconds: float = 0.0
+    backoff_first_seconds: float = 0.5
     backoff_max_seconds: float = 5.0
     start_timeout_seconds: float = 20.0
 

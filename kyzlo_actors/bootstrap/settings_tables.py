@@ -106,7 +106,10 @@ class SupervisionTable(Table):
     period_seconds: Seconds = Field(
         default=60.0, description="that period; beyond it the symbol is quarantined"
     )
-    backoff_first_seconds: Delay = Field(default=0.0, description="wait before the first restart")
+    backoff_first_seconds: Delay = Field(
+        default=0.5,
+        description="wait before the second restart within the period; then twice as long each time",
+    )
     backoff_max_seconds: Delay = Field(default=5.0, description="longest wait before a restart")
     max_quarantined: Count = Field(default=3, description="this many quarantined symbols halt everything")
     symbols_per_supervisor: Count = Field(default=50, description="symbols that one supervisor looks after")
