@@ -179,11 +179,27 @@ class CoreShell:
             observe=self.observe_replay,
             log=self.log,
         )
+        self._check_tail(from_sequence - 1)
         if recovered.skipped_sequence is not None:
             self.journal.append(skip_record(recovered.skipped_sequence))
         self.log.info(
             "recovered: snapshot through %d, %d inputs replayed", from_sequence - 1, recovered.replayed
         )
+
+    def _check_tail(self, snapshot_sequence: int) -> None:
+        """What a power cut or a bad disk took off the journal's end is told, and is not mistaken for what follows."""
+        if self.journal.cut_bytes:
+            self.log.critical(
+                "%d bytes behind the journal's last whole record were cut", self.journal.cut_bytes
+            )
+        if self.journal.last_seq < snapshot_sequence:
+            # The numbers up to the snapshot's are given out again: a recovery from it would leave those inputs out.
+            self.log.critical(
+                "the journal ends at %d, before its snapshot at %d",
+                self.journal.last_seq,
+                snapshot_sequence,
+            )
+            self._take_snapshot(self.clock.now_ns())
 
     def _turn(self) -> None:
         payloads = self.mailbox.poll(self._timeout_seconds())

@@ -250,6 +250,37 @@ def test_a_disk_without_room_for_a_snapshot_ends_nobody(
     assert bench.held() == 0 and path.read_bytes() != before
 
 
+def test_inputs_after_a_lost_tail_are_not_left_out_of_the_next_recovery(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A power cut may take journal entries that are behind a snapshot: their numbers are given out again."""
+    bench.want(3)
+    bench.symbol._take_snapshot(bench.clock.now_ns())
+    end_life(bench, bench.symbol)
+    for path in bench.layout.journal(NAME).glob("*.seg"):
+        path.unlink()
+    second = begin_life(bench)
+    assert "before its snapshot" in caplog.text and second.core.state.position.qty == 3
+    bench.clock.advance(1_000_000_000)
+    bench.run()
+    bench.want(0)
+    assert second.core.state.position.qty == 0
+    end_life(bench, second, snapshot=False)
+    third = begin_life(bench)
+    assert third.core.state.position.qty == 0 and third.core.state.incarnation == 3
+
+
+def test_bytes_cut_off_a_journal_are_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.want(3)
+    end_life(bench, bench.symbol)
+    (segment,) = bench.layout.journal(NAME).glob("*.seg")
+    content = bytearray(segment.read_bytes())
+    content[len(content.rstrip(b"\0")) // 2] ^= 0xFF
+    segment.write_bytes(content)
+    begin_life(bench)
+    assert "bytes behind the journal's last whole record were cut" in caplog.text
+
+
 def test_the_breaker_refuses_after_failures_in_a_row(make_bench: MakeBench) -> None:
     bench = make_bench(broker=BrokerPlan(breaker_failures=2, breaker_open_seconds=60))
     bench.begin()
@@ -315,3 +346,20 @@ def test_the_next_life_knows_what_this_one_knew(bench: Bench) -> None:
     bench.run()
     bench.want(0)
     assert bench.held() == 0
+
+
+def end_life(bench: Bench, shell: CoreShell, *, snapshot: bool = True) -> None:
+    """The symbol's actor ends, in order or (without a snapshot) by kill -9."""
+    bench.shells.remove(shell)
+    if not snapshot:
+        shell._snapshot = SnapshotFile(bench.directory, "elsewhere")
+    shell._end()
+
+
+def begin_life(bench: Bench) -> SymbolShell:
+    """A new life of the symbol's actor."""
+    shell = SymbolShell(NAME, SYMBOL, bench.registry, bench.board.row(NAME))
+    bench.symbol = shell
+    shell._begin()
+    bench.shells.append(shell)
+    return shell
