@@ -618,6 +618,21 @@ def test_the_first_read_adopts_positions_and_later_drift_blocks_after_a_while() 
     assert len(sent(effects, EntriesAllowed)) == 1
 
 
+def test_while_positions_drift_exits_pass_only_where_ours_is_the_brokers() -> None:
+    """Somebody sold it by hand: to sell it once more would open a short."""
+    core = ExecutionCore(ExecutionSettings(symbols=("AAPL", "MSFT")))
+    core.handle(Started(incarnation=1, now_ns=NOW))
+    core.handle(StreamConnected(now_ns=NOW))
+    core.handle(state_read(positions={"AAPL": "10", "MSFT": "10"}))
+    for seconds in (1, 12):
+        core.handle(state_read(positions={"MSFT": "10"}, now_ns=NOW + seconds * SECOND))
+    assert not core.state.allowed
+    effects = core.handle(got(approved("kyzlo.t.1", side=Side.SELL)))
+    assert [m.code for m in sent(effects, OrderDenied, "risk")] == ["NOT_RECONCILED"]
+    effects = core.handle(got(approved("kyzlo.t.2", side=Side.SELL, symbol="MSFT")))
+    assert len(only(effects, SubmitOrder)) == 1
+
+
 def test_a_symbol_at_work_does_not_drift() -> None:
     core = execution()
     accept(core)

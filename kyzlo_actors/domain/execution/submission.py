@@ -100,7 +100,12 @@ def _refusal(draft: Draft, ticket: OrderTicket, deadline_ns: int) -> tuple[str, 
 
 
 def _closes(draft: Draft, ticket: OrderTicket) -> bool:
-    """Whether it can only shrink a position that this life has seen at the broker, whatever else works."""
+    """Whether it can only shrink a position that this life has seen at the broker, whatever else works.
+
+    Where the broker's position is another than ours nothing is sure to shrink it: it could open one.
+    """
+    if ticket.symbol in draft.state.drift:
+        return False
     held = draft.state.position(ticket.symbol).qty
     working = sum(
         (
