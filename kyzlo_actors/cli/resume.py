@@ -30,11 +30,11 @@ def resume(
         raise Recoverable(f"still halted: {answer.get('error')}")
     if answer.get("state") != "trading":
         print(f"{answer.get('detail')} …")
-        _wait_for_trading(runtime, deadline)
+        wait_for_trading(runtime, deadline)
     print("trading")
 
 
-def _wait_for_trading(runtime: Path, deadline: float) -> None:
+def wait_for_trading(runtime: Path, deadline: float) -> None:
     """The guardian became a new process: wait until that one trades. Raises: Recoverable: it does not, in time."""
     last: dict[str, Any] = {}
     while time.monotonic() < deadline:
@@ -45,4 +45,6 @@ def _wait_for_trading(runtime: Path, deadline: float) -> None:
             continue  # between its two lives nobody listens
         if last.get("state") == "trading":
             return
+        if refused := last.get("resume_refused"):
+            raise Recoverable(f"still halted: {refused}")
     raise Recoverable(f"still not trading; the guardian is {last.get('state') or 'not answering'}")

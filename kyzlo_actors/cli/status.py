@@ -42,6 +42,8 @@ def status_text(answer: dict[str, Any]) -> str:
             else f"not proven, open: {', '.join(halt['open_orders']) or 'none known'}"
         )
         lines.append(f"{halt['kind']} {halt['halt_id']}: {halt['step']}, {proven}")
+    if refused := answer.get("resume_refused"):
+        lines.append(f"the last resume was refused: {refused}")
     rows = [_COLUMNS, *(_row(actor) for actor in answer["actors"])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     for row in rows:

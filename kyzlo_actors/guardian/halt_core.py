@@ -82,7 +82,8 @@ class Resume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardianState:
-    """Everything the guardian knows. `answered` is the time of the tree's last ping answer."""
+    """Everything the guardian knows. `answered` is the time of the tree's last ping answer; `resume_refused` why the
+    last resume was refused: over a re-exec nobody is left to be answered."""
 
     phase: Phase
     started: Moment
@@ -91,6 +92,7 @@ class GuardianState:
     broker_ready: bool = False
     procedure: Procedure | None = None
     resume: Resume | None = None
+    resume_refused: str = ""
     stop_after: bool = False
     failing_since_ns: int = 0
     last_call: int = 0
@@ -393,7 +395,7 @@ class _Turn:
         if self.state.resume is not None:
             self.effects.append(AnswerResume(accepted=False, detail="another resume is under way"))
             return
-        self._set(resume=Resume(by=event.by, reason=event.reason, begun=event.at))
+        self._set(resume=Resume(by=event.by, reason=event.reason, begun=event.at), resume_refused="")
         procedure = self.state.procedure
         match self.state.phase:
             case Phase.SHUT | Phase.HALTED if procedure is not None and not procedure.proof.proven:
@@ -450,7 +452,7 @@ class _Turn:
 
     def _refuse_resume(self, why: str) -> None:
         if self.state.resume is not None:
-            self._set(resume=None)
+            self._set(resume=None, resume_refused=why)
             self.effects.append(AnswerResume(accepted=False, detail=why))
 
     # --- small things --------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ def status_of(state: GuardianState, gate: TradingState, board: Board, registry: 
         "broker_ready": state.broker_ready,
         "latch": {**asdict(record), "halt_id": record.halt_id} if record else None,
         "halt": _halt(state.procedure) if state.procedure else None,
+        "resume_refused": state.resume_refused,
         "actors": [_actor(row, now_ns) for row in board.snapshot()],
     }
 

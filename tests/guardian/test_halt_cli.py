@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from kyzlo_actors.cli import admin_client
 from kyzlo_actors.cli import main as door
+from kyzlo_actors.cli.resume import wait_for_trading
+from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.values import TradingState
 from kyzlo_actors.infrastructure.clock import SystemClock
 from kyzlo_actors.infrastructure.halt_latch import HaltLatch
@@ -85,6 +88,31 @@ def test_resume_opens_a_gate_that_was_shut_at_the_start(
     assert guardian.gate.state is TradingState.ACTIVE
     assert kyzlo("resume", "--reason", "again") == 1
     assert "nothing is halted" in capsys.readouterr().err
+
+
+def test_a_resume_that_the_next_guardian_refuses_says_why(
+    kyzlo: Kyzlo,
+    start_guardian: StartGuardian,
+    state: Path,
+    runtime: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """After a re-exec nobody is left to be answered: whoever waits reads the reason in the status."""
+    HaltLatch(state, SystemClock()).engage(by="test", reason="r")
+    desk = FakeDesk()
+    guardian = start_guardian(desk)
+    wait_until(
+        lambda: (
+            (now := guardian.status())["halt"]["proven"] and now["broker_ready"] and now["state"] == "shut"
+        )
+    )
+    desk.orders = {"venue-1": broker_order(1, client_order_id="somebody-elses")}
+    assert kyzlo("resume", "--reason", "looked") == 1
+    assert "are not ours" in capsys.readouterr().err
+    with pytest.raises(Recoverable, match="still halted: open orders at the broker are not ours"):
+        wait_for_trading(runtime, time.monotonic() + 30)
+    assert kyzlo("status") == 3
+    assert "the last resume was refused: open orders" in capsys.readouterr().out
 
 
 def test_with_nothing_running(kyzlo: Kyzlo, state: Path, capsys: pytest.CaptureFixture[str]) -> None:

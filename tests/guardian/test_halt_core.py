@@ -465,6 +465,10 @@ def test_a_foreign_order_refuses_a_resume() -> None:
     driver.answer(orders=(broker_order(1, client_order_id="somebody-elses"),))
     assert "venue-1" in driver.resume_answers[-1].detail
     assert driver.phase == "shut"
+    # Who asked may have asked the process before this one.
+    assert "venue-1" in driver.core.state.resume_refused
+    resume(driver)
+    assert driver.core.state.resume_refused == ""
 
 
 @pytest.mark.parametrize("stage", ["read", "clear"])
