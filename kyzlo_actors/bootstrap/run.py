@@ -79,7 +79,8 @@ def _preflight(settings: Settings) -> str:
 
 def _make_directories(layout: Layout) -> None:
     journals = [layout.journal(name) for name in layout.actors]
-    directories: list[Path] = [layout.snapshots, layout.archive, layout.certificates, *journals]
+    parents = {journal.parent for journal in journals}  # first: mkdir gives its mode to the last part only
+    directories: list[Path] = [*parents, *journals, layout.snapshots, layout.archive, layout.certificates]
     for directory in directories:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 

@@ -37,11 +37,12 @@ class BrokerOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerPosition:
-    """A position as the broker states it; `qty` is signed (negative = short)."""
+    """A position as the broker states it; `qty` is signed (negative = short). `current_price` None: not told."""
 
     symbol: str
     qty: Decimal
     avg_entry_price: Decimal
+    current_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -178,7 +178,10 @@ class OrderFilled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionView:
-    """A position in the broker actor's book: signed shares, average cost, dollars realized, last fill sequence."""
+    """A position in the broker actor's book: signed shares, average cost, dollars realized, last fill sequence.
+
+    `price` is the broker's own at its newest read: what a symbol is worth that we have no feed of.
+    """
 
     symbol: str
     qty: Decimal
@@ -186,9 +189,10 @@ class PositionView:
     realized_pnl: Decimal
     fees: Decimal
     sequence: int
+    price: Decimal | None = None
 
     @classmethod
-    def of(cls, symbol: str, position: Position, sequence: int) -> PositionView:
+    def of(cls, symbol: str, position: Position, sequence: int, price: Decimal | None = None) -> PositionView:
         """A view of `position` as it was after the symbol's fill number `sequence`."""
         return cls(
             symbol=symbol,
@@ -197,6 +201,7 @@ class PositionView:
             realized_pnl=position.realized_pnl,
             fees=position.fees,
             sequence=sequence,
+            price=price,
         )
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from kyzlo_actors.domain.broker import BrokerPosition
 from kyzlo_actors.domain.broker_events import (
     CancelAnswered,
     CancelFailed,
@@ -739,3 +741,14 @@ def test_a_poisoned_report_leaves_the_state_untouched() -> None:
     with pytest.raises(ArithmeticError):
         core.handle(frame(report(ID, S.PARTIALLY_FILLED, filled="NaN", average="1")))
     assert core.state is before
+
+
+def test_the_brokers_prices_of_what_is_held_reach_the_gate() -> None:
+    core = ExecutionCore(ExecutionSettings(symbols=("AAPL",)))
+    core.handle(Started(incarnation=1, now_ns=NOW))
+    position = BrokerPosition(symbol="TSLA", qty=D(20), avg_entry_price=D(400), current_price=D(300))
+    read = state_read()
+    core.handle(replace(read, state=replace(read.state, positions=(position,))))
+    effects = core.handle(got(RequestBookSnapshot(stamp=stamp("q"), reason="")))
+    (snapshot,) = sent(effects, BookSnapshot, "risk")
+    assert {view.symbol: view.price for view in snapshot.positions}["TSLA"] == 300

@@ -33,6 +33,7 @@ from kyzlo_actors.domain.messages import (
     TradingStateChanged,
 )
 from kyzlo_actors.domain.order import Order, OrderStatus
+from kyzlo_actors.domain.risk.book import RiskBook
 from kyzlo_actors.domain.risk.limits import RiskLimits
 from kyzlo_actors.domain.risk_core import RECENT_LIMIT, RiskCore
 from kyzlo_actors.domain.session import SessionCalendar
@@ -516,3 +517,24 @@ def test_a_poisoned_message_leaves_the_state_untouched() -> None:
     with pytest.raises((TypeError, AttributeError, ArithmeticError)):
         gate.do(got(filled("kyzlo.t.1", sequence=1, qty=D("sNaN"))))
     assert gate.core.state is before
+
+
+def test_what_is_held_without_a_feed_of_ours_loses_at_the_brokers_price() -> None:
+    """A position of a symbol that is not in the settings: bought by hand, or removed from the settings."""
+    book = RiskBook(
+        positions={
+            "TSLA": PositionView(
+                symbol="TSLA",
+                qty=Decimal(20),
+                avg_cost=Decimal(400),
+                realized_pnl=Decimal(0),
+                fees=Decimal(0),
+                sequence=1,
+                price=Decimal(300),
+            )
+        },
+        cash=Decimal(92_000),
+        last_equity=Decimal(100_000),
+    )
+    assert book.equity() - book.last_equity == -2_000
+    assert book.unpriced(["TSLA"]) == ()

@@ -153,7 +153,12 @@ def parse_position(data: object, counters: ParseCounters) -> BrokerPosition | No
     counters.missing_fields += price is None
     # Whether a short's quantity carries its sign is unproven: the word decides.
     signed = -abs(qty) if data.get("side") == "short" else qty
-    return BrokerPosition(symbol=symbol, qty=signed, avg_entry_price=price if price is not None else ZERO)
+    return BrokerPosition(
+        symbol=symbol,
+        qty=signed,
+        avg_entry_price=price if price is not None else ZERO,
+        current_price=decimal(data.get("current_price")),
+    )
 
 
 def parse_clock(data: object, counters: ParseCounters) -> BrokerClock | None:

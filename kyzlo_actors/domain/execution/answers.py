@@ -77,4 +77,7 @@ def _calendar(draft: Draft, cause: Stamp) -> CalendarRead:
 
 
 def _view(draft: Draft, symbol: str) -> PositionView:
-    return PositionView.of(symbol, draft.state.position(symbol), draft.state.sequences.get(symbol, 0))
+    state = draft.state
+    return PositionView.of(
+        symbol, state.position(symbol), state.sequences.get(symbol, 0), state.prices.get(symbol)
+    )

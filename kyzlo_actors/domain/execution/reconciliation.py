@@ -55,6 +55,7 @@ def on_state(draft: Draft, read: BrokerState) -> None:
         reconciled=draft.state.stream_up and read.read_started_ns >= draft.state.stream_since_ns,
         reconciled_ns=max(read.read_started_ns, draft.state.reconciled_ns),
         read_in_this_life=True,
+        prices={p.symbol: p.current_price for p in read.positions if p.current_price is not None},
     )
     _prune(draft, read.read_started_ns)
     draft.schedule(RECONCILE_TIMER, draft.settings.reconcile_ns)

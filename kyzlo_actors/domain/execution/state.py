@@ -31,7 +31,7 @@ class ExecutionState:
 
     `read_in_this_life`: a complete read was applied since the start. `last_fill_ns`: when the newest fill was
     booked. Orders submitted before `forgotten_ns` are either in the book or over. `halt_canceled`: orders that
-    ended as canceled since the halt began.
+    ended as canceled since the halt began. `prices`: the broker's own, of what is held, at the newest read.
     """
 
     incarnation: int = 0
@@ -57,6 +57,7 @@ class ExecutionState:
     stream_since_ns: int = 0
     last_fill_ns: int = 0
     forgotten_ns: int = 0
+    prices: Mapping[str, Decimal] = field(default_factory=dict)
 
     def live_orders(self, symbol: str | None = None) -> list[Order]:
         """Orders that are not terminal, of all symbols or of one, in the order of their ids."""

@@ -98,12 +98,14 @@ class RiskBook:
         return qty + self.reserved(symbol, side) <= abs(held)
 
     def price(self, symbol: str) -> Decimal:
-        """Newest price, else the average cost, else zero."""
+        """Newest price of our feed, else the broker's, else the average cost, else zero."""
         mark = self.marks.get(symbol)
         if mark is not None:
             return Decimal(repr(mark.price))
         view = self.positions.get(symbol)
-        return ZERO if view is None else view.avg_cost
+        if view is None:
+            return ZERO
+        return view.avg_cost if view.price is None else view.price
 
     def gross_notional(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> Decimal:
         """Worst-case gross exposure in dollars over all symbols, with a further order in `symbol` at `price`."""
@@ -116,7 +118,13 @@ class RiskBook:
 
     def unpriced(self, symbols: Iterable[str]) -> tuple[str, ...]:
         """Which of `symbols` are held without any price: as long as there is one, equity is a guess."""
-        return tuple(sorted(name for name in symbols if self.qty(name) and name not in self.marks))
+        return tuple(
+            sorted(
+                name
+                for name in symbols
+                if self.qty(name) and name not in self.marks and self.view(name).price is None
+            )
+        )
 
     def equity(self) -> Decimal:
         """Cash plus every position at its newest price."""

@@ -21,7 +21,7 @@ def on_fill(draft: Draft, fill: OrderFilled) -> None:
         questions.ask(draft, "a fill is missing")
         return
     position = view.position.filled(fill.side, fill.qty, fill.price, fill.fee)
-    updated = PositionView.of(fill.symbol, position, fill.sequence)
+    updated = PositionView.of(fill.symbol, position, fill.sequence, view.price)
     book = replace(
         state.book,
         positions={**state.book.positions, fill.symbol: updated},

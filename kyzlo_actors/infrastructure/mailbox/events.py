@@ -3,7 +3,7 @@
 A message is delivered whole or refused; orders, fills and bars are never merged. What the kernel has accepted
 is lost only if the receiver dies before it reads: recovery goes through journals and snapshots.
 
-Bounds: a message has at most 60 KiB; a sender's unread messages fit its send buffer, more are refused and
+Bounds: a message has at most 160 KiB; a sender's unread messages fit its send buffer, more are refused and
 counted; a turn gives at most 256 messages, each ready connection in its turn; a receiver holds
 `max_connections`, further ones wait in the backlog (their messages wait with them), and past that are
 refused.
@@ -22,9 +22,9 @@ from typing import Final
 from kyzlo_actors.domain.errors import Fatal
 from kyzlo_actors.infrastructure.mailbox.unix_path import bind_private, checked_unix_path
 
-MESSAGE_BYTES: Final = 60 * 1024
+# The largest is the whole book of 500 symbols: about 75 KiB, twice that with an order in each.
+MESSAGE_BYTES: Final = 160 * 1024
 TURN_MESSAGES: Final = 256
-_RECEIVE_BYTES: Final = 64 * 1024
 _BACKLOG: Final = 128
 _ACCEPTS_A_TURN: Final = 64
 
@@ -41,6 +41,8 @@ class EventMailbox:
         self._connections: dict[int, socket.socket] = {}
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._accepting = False
+        # One buffer for all receiving: a fresh one of this size for each message would cost more than the message.
+        self._buffer = bytearray(MESSAGE_BYTES)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         self._epoll = select.epoll()
         try:
@@ -108,7 +110,7 @@ class EventMailbox:
                 if len(messages) >= TURN_MESSAGES:
                     return messages
                 try:
-                    message = connection.recv(_RECEIVE_BYTES)
+                    message = bytes(memoryview(self._buffer)[: connection.recv_into(self._buffer)])
                 except BlockingIOError:
                     continue
                 except OSError:
@@ -167,7 +169,7 @@ class EventSender:
         """True: the kernel has taken it.
 
         False (counted in `refused`): the mailbox is full, missing or restarting. Raises: Fatal: empty,
-        above 60 KiB, or larger than the send buffer: it could never be delivered.
+        above 160 KiB, or larger than the send buffer: it could never be delivered.
         """
         if not 0 < len(payload) <= MESSAGE_BYTES:
             raise Fatal(f"an event has 1 to {MESSAGE_BYTES} bytes, this one has {len(payload)}")
