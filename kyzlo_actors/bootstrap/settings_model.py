@@ -100,11 +100,6 @@ class Settings(Table):
     symbols: Symbols
 
     @property
-    def alpaca_stream_url(self) -> str:
-        """The stream of order updates: the trading API with ws(s), and `/stream`."""
-        return "ws" + self.alpaca_base_url.removeprefix("http") + "/stream"
-
-    @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret value that is set: what logs must never show."""
         held = (

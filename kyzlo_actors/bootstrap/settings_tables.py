@@ -52,13 +52,9 @@ class RiskTable(Table):
 class BrokerTable(Table):
     """How the broker is talked to."""
 
-    order_deadline_seconds: Seconds = Field(
-        default=2.0, description="an intent older than this is never sent"
-    )
     order_timeout_seconds: Seconds = Field(
         default=30.0, description="a working order older than this is cancelled"
     )
-    request_timeout_seconds: Seconds = Field(default=5.0, description="a request without answer is given up")
     start_wait_seconds: Delay = Field(
         default=75.0, description="at start, how long to wait for a broker that does not answer"
     )

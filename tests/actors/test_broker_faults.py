@@ -19,7 +19,7 @@ def tree() -> Iterator[RunningTree]:
     # The breaker has a test of its own: here single faults must not open it.
     running = RunningTree(
         {symbol: {"every": 3} for symbol in SYMBOLS},
-        sections={"broker": {"breaker_failures": 100, "reconcile_seconds": 2, "request_timeout_seconds": 2}},
+        sections={"broker": {"breaker_failures": 100, "reconcile_seconds": 2}},
     )
     yield running
     running.stop()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from kyzlo_actors.adapters.broker.rest import trade_stream_url
 from kyzlo_actors.bootstrap.settings import load_settings
 from tests.bootstrap.settings_files import ALPACA_SECRET, ENVIRON, GOOD, write_secrets, write_settings
 
@@ -66,7 +67,7 @@ def test_values_keep_their_kind(tmp_path: Path) -> None:
     assert settings.symbols["AAPL"].parameters == {"fast": 5, "slow": 20}
     assert loaded.origin("symbols.AAPL.parameters.fast") == str(loaded.path)
     assert loaded.origin("symbols.AAPL.bar_seconds") == "default"
-    assert settings.alpaca_stream_url == "wss://paper-api.alpaca.markets/stream"
+    assert trade_stream_url(settings.alpaca_base_url) == "wss://paper-api.alpaca.markets/stream"
     with pytest.raises(ValidationError):
         settings.risk_max_notional = Decimal(1)  # type: ignore[misc]
 
@@ -108,7 +109,7 @@ def test_one_symbols_position_is_overridden(tmp_path: Path) -> None:
 )
 def test_urls_that_are_accepted(tmp_path: Path, given: str, base: str, stream: str) -> None:
     settings = load_settings(write_settings(tmp_path), {**ENVIRON, "ALPACA_BASE_URL": given}).settings
-    assert (settings.alpaca_base_url, settings.alpaca_stream_url) == (base, stream)
+    assert (settings.alpaca_base_url, trade_stream_url(settings.alpaca_base_url)) == (base, stream)
 
 
 def test_quoted_names_with_a_dot_and_strategies_of_others(tmp_path: Path) -> None:
