@@ -190,7 +190,8 @@ class CoreShell:
         """What a power cut or a bad disk took off the journal's end is told, and is not mistaken for what follows."""
         if self.journal.cut_bytes:
             self.log.critical(
-                "%d bytes behind the journal's last whole record were cut", self.journal.cut_bytes
+                "%d bytes behind the journal's last whole record were cut and laid aside",
+                self.journal.cut_bytes,
             )
         if self.journal.last_seq < snapshot_sequence:
             # The numbers up to the snapshot's are given out again: a recovery from it would leave those inputs out.

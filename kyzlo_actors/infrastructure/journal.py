@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from threading import Condition, Lock, Thread
@@ -53,6 +54,8 @@ _LINGER_SECONDS: Final = 0.005
 _CLOSE_SECONDS: Final = 10.0
 _RETIRED_SEGMENTS: Final = 4
 _MEASURE_NS: Final = NS_PER_SECOND
+# What opening a journal cut off its end lies under this name beside the segments.
+CUT_NAME: Final = "cut.bin"
 
 
 class SyncPolicy(Enum):
@@ -321,10 +324,17 @@ class JournalWriter:
         tail = os.pread(self._fd, max(0, size - self._position), self._position)
         self._capacity = max(size, self._segment_bytes)
         self.cut_bytes = len(tail.rstrip(b"\0"))
+        if self.cut_bytes:
+            self._keep_aside(tail[: self.cut_bytes])
         if self.cut_bytes or size < self._segment_bytes:
             position = self._position
             self._write(bytes(self._capacity - position))
             self._position = position
+
+    def _keep_aside(self, tail: bytes) -> None:
+        """Behind a damaged record sound ones may follow: a person may want them. Only the newest cut is kept."""
+        with suppress(OSError):  # no room for it is no reason not to start
+            (self._directory / CUT_NAME).write_bytes(tail)
 
 
 def _locked(directory: Path) -> int:

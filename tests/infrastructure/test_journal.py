@@ -12,6 +12,7 @@ import pytest
 from kyzlo_actors.domain.errors import BadInput, Fatal
 from kyzlo_actors.infrastructure.clock import SystemClock
 from kyzlo_actors.infrastructure.journal import (
+    CUT_NAME,
     JournalBroken,
     JournalFull,
     JournalWriter,
@@ -142,6 +143,7 @@ def test_a_torn_tail_is_zeroed_and_overwritten(path: Path) -> None:
     _tear(path, 2, keep=60)
     reopened = writer(path)
     assert reopened.cut_bytes == 60
+    assert (path / CUT_NAME).read_bytes() == framed(2, 2**62, b"torn" * 20)[:60]
     assert reopened.append(b"next") == 2
     content = (path / segment_name(1)).read_bytes()
     assert b"torn" not in content
