@@ -248,12 +248,27 @@ class _Turn:
         sealed = procedure.sealed or event.at
         match message:
             case HaltAcknowledged(in_flight=in_flight, open_orders=named):
-                procedure = replace(procedure, in_flight=in_flight, named=named, sealed=sealed)
+                procedure = replace(
+                    procedure,
+                    in_flight=in_flight,
+                    unended=frozenset((*in_flight, *named)),
+                    named=named,
+                    sealed=sealed,
+                    acknowledged=True,
+                )
             case HaltProgressed():
-                procedure = replace(procedure, canceled=message.canceled, sealed=sealed)
+                unended = procedure.unended.intersection(message.open_orders)
+                procedure = replace(procedure, canceled=message.canceled, unended=unended, sealed=sealed)
             case HaltFinished() if procedure.step is Step.GRACE:
                 # It may end unsealed (BrokerActor never answered): then the kill seals it.
-                procedure = replace(procedure, canceled=message.canceled, graceful=message.clean)
+                # Clean: BrokerActor acknowledged, and everything it named has ended. Else its last word stands.
+                procedure = replace(
+                    procedure,
+                    canceled=message.canceled,
+                    unended=frozenset() if message.clean else procedure.unended,
+                    acknowledged=procedure.acknowledged or message.clean,
+                    graceful=message.clean,
+                )
                 procedure = procedure.at_step(Step.ENDING, event.at)
             case HaltFinished():
                 pass  # the bound was faster
@@ -288,6 +303,9 @@ class _Turn:
             self._exit(EXIT_TREE_DIED)
             return
         procedure = self.state.procedure
+        if procedure is not None and procedure.step is Step.PROVING and procedure.gone is not None:
+            # The kill that was given up: until now something may have been sent.
+            self._set(procedure=replace(procedure, gone=event.at))
         if procedure is not None and procedure.step is Step.KILLING:
             procedure = replace(procedure, killed=dict(event.killed), sealed=procedure.sealed or event.at)
             self._set(procedure=procedure)
@@ -297,7 +315,7 @@ class _Turn:
 
     def _prove(self, at: Moment) -> None:
         procedure = self._procedure().at_step(Step.PROVING, at)
-        self._set(procedure=replace(procedure, proof=prove_from(procedure.proof, at)))
+        self._set(procedure=replace(procedure, proof=prove_from(procedure.proof, at), gone=at))
         self._tick_proof(at)
 
     # --- time ----------------------------------------------------------------------------------------------------
@@ -373,7 +391,9 @@ class _Turn:
         if procedure is None or procedure.proof.proven:
             return
         wanted = bool(procedure.in_flight or procedure.named or procedure.canceled)
-        proof = proof_answer(procedure.proof, event, wanted_history=wanted, settings=self.settings)
+        proof = proof_answer(
+            procedure.proof, event, wanted_history=wanted, doubt=procedure.doubt, settings=self.settings
+        )
         self._set(procedure=replace(procedure, proof=proof))
         if proof.proven:
             self._certify(event.at)

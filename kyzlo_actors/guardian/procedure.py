@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Self
 
 from kyzlo_actors.guardian.moment import Moment
-from kyzlo_actors.guardian.proof import Proof
+from kyzlo_actors.guardian.proof import Doubt, Proof
 from kyzlo_actors.infrastructure.halt_latch import LatchRecord
 
 
@@ -25,7 +25,9 @@ class Procedure:
     """`order_id` is what KillSwitchActor was told; `halt_id` is what the certificate says (a stop may become a halt).
 
     `named` are client order ids that BrokerActor reported open when it sealed the gate, `in_flight` those that had
-    passed the gate by then. `certified`: a certificate was written; it may be followed by a better one.
+    passed the gate by then, `unended` all of these that it did not report terminal. `acknowledged`: BrokerActor itself
+    sealed the gate (`sealed` is also set by the tree's death). `gone`: from then on no process of the tree sends.
+    `certified`: a certificate was written; it may be followed by a better one.
     """
 
     kind: str
@@ -40,8 +42,11 @@ class Procedure:
     step_ns: int
     repeat_ns: int = 0
     sealed: Moment | None = None
+    acknowledged: bool = False
+    gone: Moment | None = None
     graceful: bool = False
     in_flight: tuple[str, ...] = ()
+    unended: frozenset[str] = frozenset()
     named: tuple[str, ...] = ()
     canceled: tuple[str, ...] = ()
     killed: dict[str, int] = field(default_factory=dict)
@@ -83,6 +88,12 @@ class Procedure:
             step=Step.GRACE,
             step_ns=at.monotonic_ns,
         )
+
+    @property
+    def doubt(self) -> Doubt:
+        """What may still turn up at the broker."""
+        last = self.gone or self.proof.since or self.sealed or self.begun
+        return Doubt(sealed=self.acknowledged, unended=self.unended, last_post_ns=last.monotonic_ns)
 
     def named_by(self, record: LatchRecord) -> Procedure:
         """The stop under way becomes this halt."""

@@ -24,12 +24,15 @@ from kyzlo_actors.guardian.moment import Moment
 CALL_NS: Final = 30 * NS_PER_SECOND
 # Orders that only BrokerActor knew of are looked for this far back.
 _HISTORY_NS: Final = 3_600 * NS_PER_SECOND
+_UNSETTLED: Final = "all reads are clean, but an order sent at the last moment may still turn up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HaltSettings:
     """`clean_reads` in a row, `clean_read_interval_ns` apart, prove a halt.
 
+    `settle_ns`: what left at the last moment shows at the broker within this time; where something may have left, the
+    last of the reads is no earlier than that.
     `graceful_ns`: for the tree to cancel by itself; `end_ns`: for it to end in order; `kill_ns`: for the kill to
     report. After `prove_ns` the certificate says `proven: false` and the reads go on every `slow_ns`, for ever.
     `start_ns`: for the tree's first answer; `silence_ns`: without an answer it counts as dead.
@@ -44,6 +47,20 @@ class HaltSettings:
     slow_ns: int = 3 * NS_PER_SECOND
     start_ns: int = 60 * NS_PER_SECOND
     silence_ns: int = 5 * NS_PER_SECOND
+    settle_ns: int = 5 * NS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """What may still turn up at the broker after a clean read: a request on its way is in no list of open orders.
+
+    `sealed`: BrokerActor said which orders there were, and `unended` are those whose end it did not report.
+    `last_post_ns` (monotonic): no request left later.
+    """
+
+    sealed: bool
+    unended: frozenset[str]
+    last_post_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +70,8 @@ class Proof:
     While `since` is None the tree is still canceling by itself: one read (`looked`), to know what was open. `call`
     is the number of the last desk call, `waiting` whether its answer is still to come. `seen` holds every order met,
     as it was last described; `met_open` the venue ids of those that a read showed open; `asked` those whose cancel the
-    guardian asked for.
+    guardian asked for. `last_clean_ns` is when the newest clean read was begun (monotonic), `history` whether the ends
+    were looked up.
     """
 
     since: Moment | None = None
@@ -64,6 +82,7 @@ class Proof:
     due_ns: int = 0
     next_request: DeskRequest = DeskRequest.READ
     clean_reads_ns: tuple[int, ...] = ()
+    last_clean_ns: int = 0
     proven: bool = False
     seen: dict[str, BrokerOrder] = field(default_factory=dict)
     met_open: frozenset[str] = frozenset()
@@ -107,25 +126,29 @@ def proof_tick(
     return replace(proof, call=call, looked=True, waiting=True, called_ns=now_ns, due_ns=due_ns), effects
 
 
-def proof_answer(proof: Proof, event: DeskEvent, *, wanted_history: bool, settings: HaltSettings) -> Proof:
+def proof_answer(
+    proof: Proof, event: DeskEvent, *, wanted_history: bool, doubt: Doubt, settings: HaltSettings
+) -> Proof:
     """Take the answer to the last call (an answer to an earlier one, given up since, changes nothing).
 
     `wanted_history`: BrokerActor named orders, so that their ends must be looked up even when none was ever seen.
+    `doubt`: while it is not settled, clean reads go on and prove nothing.
     """
     if not proof.waiting or event.call != proof.call:
         return proof
     proof = replace(proof, waiting=False)
     match event:
         case BrokerRead():
-            return _after_read(proof, event, wanted_history, settings)
+            return _after_read(proof, event, wanted_history, doubt, settings)
         case CancelsAsked():
             asked = proof.asked | set(event.venue_order_ids)
             return replace(proof, asked=asked, next_request=DeskRequest.READ)
         case HistoryRead():
-            return _after_history(proof, event)
+            return _after_history(proof, event, doubt, settings)
         case DeskFailed() if proof.next_request is DeskRequest.HISTORY:
             # The clean reads are the proof; the ends of single orders only illustrate it.
-            return replace(proof, proven=True, trouble=f"final states unknown: {event.error}")
+            trouble = f"final states unknown: {event.error}"
+            return _concluded(replace(proof, history=True), doubt, settings, trouble)
         case DeskFailed():
             # "In a row" means without a gap in what we know.
             return replace(proof, clean_reads_ns=(), next_request=DeskRequest.READ, trouble=event.error)
@@ -133,7 +156,9 @@ def proof_answer(proof: Proof, event: DeskEvent, *, wanted_history: bool, settin
             assert_never(event)
 
 
-def _after_read(proof: Proof, event: BrokerRead, wanted_history: bool, settings: HaltSettings) -> Proof:
+def _after_read(
+    proof: Proof, event: BrokerRead, wanted_history: bool, doubt: Doubt, settings: HaltSettings
+) -> Proof:
     proof = replace(
         proof,
         seen=proof.seen | {order.venue_order_id: order for order in event.orders},
@@ -145,15 +170,19 @@ def _after_read(proof: Proof, event: BrokerRead, wanted_history: bool, settings:
         return proof
     if event.orders:
         return replace(proof, clean_reads_ns=(), next_request=DeskRequest.CANCEL_ALL, due_ns=0)
-    clean = (*proof.clean_reads_ns, event.at.wall_ns)
+    clean = (*proof.clean_reads_ns, event.at.wall_ns)[-settings.clean_reads :]
+    # Begun, not answered: the broker may have looked at any time between.
+    proof = replace(proof, clean_reads_ns=clean, last_clean_ns=proof.called_ns, next_request=DeskRequest.READ)
     if len(clean) < settings.clean_reads:
-        return replace(proof, clean_reads_ns=clean, next_request=DeskRequest.READ)
-    if proof.seen or wanted_history:
-        return replace(proof, clean_reads_ns=clean, next_request=DeskRequest.HISTORY, due_ns=0)
-    return replace(proof, clean_reads_ns=clean, proven=True, trouble="")
+        return proof
+    # The history may settle the doubt about named orders before the time does: once it is asked early.
+    asks_early = doubt.sealed and not proof.history
+    if (proof.seen or wanted_history) and (asks_early or _is_settled(proof, doubt, settings)):
+        return replace(proof, next_request=DeskRequest.HISTORY, due_ns=0)
+    return _concluded(proof, doubt, settings)
 
 
-def _after_history(proof: Proof, event: HistoryRead) -> Proof:
+def _after_history(proof: Proof, event: HistoryRead, doubt: Doubt, settings: HaltSettings) -> Proof:
     seen = proof.seen | {order.venue_order_id: order for order in event.orders}
     alive = tuple(order.venue_order_id for order in event.orders if _may_live(order))
     if alive:
@@ -167,7 +196,22 @@ def _after_history(proof: Proof, event: HistoryRead) -> Proof:
             next_request=DeskRequest.CANCEL_ALL,
             due_ns=0,
         )
-    return replace(proof, seen=seen, history=True, proven=True, trouble="")
+    return _concluded(replace(proof, seen=seen, history=True), doubt, settings)
+
+
+def _concluded(proof: Proof, doubt: Doubt, settings: HaltSettings, trouble: str = "") -> Proof:
+    """Everything asked was clean: it is proven, unless something may still turn up; then it is read on."""
+    proven = _is_settled(proof, doubt, settings)
+    return replace(
+        proof, next_request=DeskRequest.READ, proven=proven, trouble=trouble if proven else _UNSETTLED
+    )
+
+
+def _is_settled(proof: Proof, doubt: Doubt, settings: HaltSettings) -> bool:
+    ended = {order.client_order_id for order in proof.seen.values() if not _may_live(order)}
+    if doubt.sealed and doubt.unended <= ended:
+        return True
+    return proof.last_clean_ns >= doubt.last_post_ns + settings.settle_ns
 
 
 def _may_live(order: BrokerOrder) -> bool:

@@ -143,7 +143,7 @@ class CoreDriver:
 
     def prove_clean(self) -> None:
         """Answer every call with "nothing open" until a proven certificate is there (bounded)."""
-        for _ in range(10):
+        for _ in range(20):
             self.answer()
             if self.certificates and self.certificates[-1].proven:
                 return

@@ -35,6 +35,7 @@ HALT = HaltSettings(
     end_ns=400 * NS_PER_MILLISECOND,
     prove_ns=800 * NS_PER_MILLISECOND,
     slow_ns=100 * NS_PER_MILLISECOND,
+    settle_ns=200 * NS_PER_MILLISECOND,
 )
 WAIT_SECONDS = 20.0
 

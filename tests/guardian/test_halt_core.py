@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from kyzlo_actors.domain.broker import BrokerPosition
+from kyzlo_actors.domain.broker import BrokerOrder, BrokerPosition
 from kyzlo_actors.domain.effects import Alert
 from kyzlo_actors.domain.messages import HaltFinished
 from kyzlo_actors.domain.order import OrderStatus
@@ -83,7 +83,14 @@ def test_a_latch_that_nobody_proved_is_proven_beside_the_starting_tree() -> None
     assert driver.last_call.request is DeskRequest.CANCEL_ALL
     driver.answer(orders=(broker_order(1),))
     driver.tick(0.5)
+    for _ in range(6):
+        driver.answer()
+        driver.give(TreeAnswered(at=driver.at))
+        driver.tick(0.5)
+    # The life before this one may have sent something just before it died.
+    assert not driver.certificates
     driver.prove_clean()
+    assert driver.seconds >= 5
     assert (driver.phase, driver.certificates[-1].halt_id) == ("shut", RECORD.halt_id)
     assert driver.count(KillTree) == driver.count(OrderHalt) == 0
 
@@ -243,10 +250,11 @@ def test_messages_of_another_halt_change_nothing() -> None:
 
 
 def proving() -> CoreDriver:
-    """A halt whose tree is gone; the first counting read is under way."""
+    """A halt that was sealed and whose tree is gone; the first counting read is under way."""
     driver = CoreDriver().trading()
     driver.latch()
     driver.answer()
+    driver.acknowledge()
     driver.give(TreeDied(at=driver.at, what="gone"))
     driver.killed()
     return driver
@@ -339,6 +347,145 @@ def test_positions_are_left_and_named() -> None:
         driver.tick(0.5)
     (left,) = driver.certificates[-1].positions
     assert (left.symbol, left.qty) == ("AAPL", "-3")
+
+
+# --- what may still turn up --------------------------------------------------------------------------------------
+
+
+def read_clean(driver: CoreDriver, history: tuple[BrokerOrder, ...] = ()) -> float:
+    """Answer every call with "nothing open", twice a second (bounded); seconds until it was proven."""
+    began = driver.seconds
+    for _ in range(30):
+        driver.answer(history=history)
+        if driver.certificates and driver.certificates[-1].proven:
+            return driver.seconds - began
+        driver.tick(0.5)
+    raise AssertionError("never proven")
+
+
+ID = "kyzlo.golden_cross.1"
+ENDED = (broker_order(1, status=OrderStatus.FILLED),)
+
+
+@pytest.mark.parametrize(
+    ("sealed", "in_flight", "named", "reported_open", "clean", "history", "seconds"),
+    [
+        # Sealed, and everything ended: three reads, half a second apart.
+        (True, (), (), (), True, (), 1.0),
+        (True, (), (), (), False, (), 1.0),
+        (True, (ID,), (ID,), (), True, (), 1.5),
+        (True, (ID,), (ID,), (), False, (), 1.5),
+        # The broker's own history shows its end.
+        (True, (ID,), (ID,), (ID,), False, ENDED, 1.5),
+        # Nobody knows what became of it.
+        (True, (ID,), (ID,), (ID,), False, (), 5.5),
+        (True, (ID,), (ID,), None, False, (), 5.5),
+        # Not past the gate when it was sealed, as far as anybody knew.
+        (True, (), (ID,), (ID,), False, (), 5.5),
+        # Nobody sealed it: there may be orders that nobody named.
+        (False, (), (), None, False, (), 5.0),
+        (False, (), (), (), False, (), 5.0),
+        (False, (), (), (ID,), False, ENDED, 5.0),
+    ],
+)
+def test_what_may_still_turn_up_is_waited_for(
+    sealed: bool,
+    in_flight: tuple[str, ...],
+    named: tuple[str, ...],
+    reported_open: tuple[str, ...] | None,
+    clean: bool,
+    history: tuple[BrokerOrder, ...],
+    seconds: float,
+) -> None:
+    driver = CoreDriver().trading()
+    driver.latch()
+    driver.answer()
+    if sealed:
+        driver.acknowledge(in_flight=in_flight, open_orders=named)
+    if reported_open is not None:
+        driver.progress(open_orders=reported_open)
+    driver.finish(clean=clean)
+    driver.give(TreeEnded(at=driver.at))
+    driver.killed()
+    assert read_clean(driver, history) <= seconds
+    if seconds >= 5:
+        assert driver.seconds >= 5
+    assert len(driver.certificates[-1].clean_reads_ns) == 3
+
+
+def test_a_root_that_dies_during_a_halt_is_not_proven_before_five_seconds_after() -> None:
+    driver = CoreDriver().trading()
+    driver.latch()
+    driver.answer()
+    driver.tick(1)
+    driver.give(TreeDied(at=driver.at, what="root died"))
+    driver.seconds += 0.3
+    driver.killed(broker=3)
+    gone = driver.seconds
+    while driver.seconds < gone + 4.5:
+        driver.answer()
+        driver.tick(0.5)
+    assert not driver.certificates
+    assert driver.core.state.procedure is not None
+    assert "may still turn up" in driver.core.state.procedure.proof.trouble
+    # What it sent with its last breath.
+    driver.answer(orders=(broker_order(7),))
+    driver.tick()
+    assert driver.last_call.request is DeskRequest.CANCEL_ALL
+    driver.answer(orders=(broker_order(7),))
+    driver.tick(0.5)
+    read_clean(driver, (broker_order(7, status=OrderStatus.CANCELED),))
+    assert driver.seconds >= gone + 5
+    assert [order.proof for order in driver.certificates[-1].orders] == ["canceled"]
+    assert driver.certificates[-1].trouble == ""
+
+
+def test_a_read_begun_too_early_does_not_settle_it_however_late_its_answer() -> None:
+    driver = CoreDriver().trading()
+    driver.latch()
+    driver.answer()
+    driver.give(TreeDied(at=driver.at, what="root died"))
+    driver.killed()
+    for _ in range(4):
+        driver.answer()
+        driver.tick(0.5)
+    driver.tick(6)
+    driver.answer()
+    assert not driver.certificates
+    driver.tick()
+    driver.answer()
+    assert driver.certificates[-1].proven
+
+
+def test_a_history_that_fails_does_not_settle_it() -> None:
+    driver = CoreDriver().trading()
+    driver.latch()
+    driver.answer()
+    driver.acknowledge(in_flight=(ID,))
+    driver.tick(10)
+    driver.killed()
+    gone = driver.seconds
+    for _ in range(30):
+        driver.fail() if driver.last_call.request is DeskRequest.HISTORY else driver.answer()
+        if driver.certificates:
+            break
+        driver.tick(0.5)
+    assert (driver.certificates[-1].proven, driver.seconds >= gone + 5) == (True, True)
+    assert "final states unknown" in driver.certificates[-1].trouble
+
+
+def test_a_kill_that_reports_late_begins_the_wait_anew() -> None:
+    driver = CoreDriver().trading()
+    driver.latch()
+    driver.answer()
+    driver.tick(10)
+    driver.tick(5)
+    driver.answer()
+    driver.tick(3)
+    driver.killed(broker=3)
+    gone = driver.seconds
+    read_clean(driver)
+    assert driver.seconds >= gone + 5
 
 
 # --- stop --------------------------------------------------------------------------------------------------------

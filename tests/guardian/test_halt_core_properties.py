@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kyzlo_actors.domain.messages import HaltAcknowledged
 from kyzlo_actors.domain.values import TradingState
 from kyzlo_actors.guardian.halt_events import (
     BrokerRead,
@@ -25,6 +26,7 @@ from kyzlo_actors.guardian.halt_events import (
     SetGate,
     StopRequested,
     Ticked,
+    Told,
     TreeAnswered,
     TreeDied,
     TreeEnded,
@@ -62,6 +64,10 @@ class Watched(CoreDriver):
         self.open_state = False
         self.clean_run = 0
         self.requests: dict[int, DeskRequest] = {}
+        self.called_at: dict[int, float] = {}
+        self.clean_read_at = 0.0
+        self.sealed = False
+        self.gone_at = 0.0
 
     def give(self, event: Any) -> list[Any]:
         if isinstance(event, LatchSeen):
@@ -69,6 +75,7 @@ class Watched(CoreDriver):
         if isinstance(event, LatchCleared):
             self.latched = False
         before = self.core.state
+        self._follow_tree(event, before)
         effects = super().give(event)
         self._follow(event, before)
         for effect in effects:
@@ -78,6 +85,17 @@ class Watched(CoreDriver):
             effects = effects + self.give(LatchCleared(at=self.at))
         return effects
 
+    def _follow_tree(self, event: Any, before: Any) -> None:
+        procedure = before.procedure
+        if procedure is None or procedure.proof.since is not None:
+            return
+        if isinstance(event, Told):
+            self.sealed |= isinstance(event.message, HaltAcknowledged) or getattr(
+                event.message, "clean", False
+            )
+        if isinstance(event, TreeKilled):
+            self.gone_at = self.seconds
+
     def _follow(self, event: Any, before: Any) -> None:
         procedure = before.procedure
         counts = procedure is not None and procedure.proof.since is not None and procedure.proof.waiting
@@ -86,6 +104,7 @@ class Watched(CoreDriver):
                 return
             if isinstance(event, BrokerRead) and not event.orders:
                 self.clean_run += 1
+                self.clean_read_at = self.called_at[event.call]
             elif not (
                 isinstance(event, HistoryRead | DeskFailed)
                 and self.requests[event.call] is DeskRequest.HISTORY
@@ -96,10 +115,12 @@ class Watched(CoreDriver):
         if isinstance(effect, CallDesk):
             assert effect.call not in self.requests, "numbers of calls never repeat"
             self.requests[effect.call] = effect.request
+            self.called_at[effect.call] = self.seconds
         if isinstance(effect, SetGate) and effect.state is TradingState.ACTIVE:
             assert not self.latched, "the gate was opened while latched"
         if isinstance(effect, WriteCertificate) and effect.facts.proven:
             assert self.clean_run >= effect.facts.clean_reads_wanted
+            assert self.sealed or self.clean_read_at >= self.gone_at + 5, "something may still turn up"
             assert len(effect.facts.clean_reads_ns) == effect.facts.clean_reads_wanted
             assert list(effect.facts.clean_reads_ns) == sorted(effect.facts.clean_reads_ns)
 
