@@ -33,6 +33,8 @@ def status_text(answer: dict[str, Any]) -> str:
     lines = [
         f"{answer['state']}, gate {answer['gate']}, guardian pid {answer['pid']}, run {answer['run_id']}"
     ]
+    if answer["state"] == "trading" and answer.get("entries_allowed") is False:
+        lines.append("entries: blocked (see the log)")
     if latch := answer.get("latch"):
         lines.append(f"latched by {latch['by']} [{latch['code']}]: {latch['reason']} ({latch['halt_id']})")
     if halt := answer.get("halt"):

@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict
 from typing import Any
 
+from kyzlo_actors.actors.layout import BROKER
 from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.domain.values import NS_PER_SECOND, TradingState
 from kyzlo_actors.guardian.halt_core import GuardianState
@@ -17,6 +18,7 @@ def status_of(state: GuardianState, gate: TradingState, board: Board, registry: 
     """The answer as plain data. Ages in seconds, money in dollars, positions in signed shares."""
     now_ns = registry.clock.monotonic_ns()
     record = state.record
+    broker = board.row(BROKER).snapshot()
     return {
         "ok": True,
         "state": str(state.phase),
@@ -27,6 +29,8 @@ def status_of(state: GuardianState, gate: TradingState, board: Board, registry: 
         "runtime_directory": str(registry.layout.runtime_directory),
         "up_seconds": (now_ns - state.started.monotonic_ns) / NS_PER_SECOND,
         "broker_ready": state.broker_ready,
+        # BrokerActor opens positions only while its book is proven equal to the broker's; exits go on.
+        "entries_allowed": gate is TradingState.ACTIVE and bool(broker.ready and broker.state),
         "latch": {**asdict(record), "halt_id": record.halt_id} if record else None,
         "halt": _halt(state.procedure) if state.procedure else None,
         "resume_refused": state.resume_refused,

@@ -43,7 +43,7 @@ class FakeTree:
         board = Board.open(self._layout.board, self._layout.actors)
         board.row(BROKER).start(self._pids["broker"], 2)
         if ready:
-            board.row(BROKER).publish(ready=1, restarts=2)
+            board.row(BROKER).publish(ready=1, restarts=2, state=1)
         self._mailbox = EventMailbox(self._layout.mailbox(KILL_SWITCH))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._open = True

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kyzlo_actors.actors.layout import BROKER
 from kyzlo_actors.cli import admin_client
 from kyzlo_actors.cli import main as door
 from kyzlo_actors.cli.resume import wait_for_trading
@@ -17,6 +18,7 @@ from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.values import TradingState
 from kyzlo_actors.infrastructure.clock import SystemClock
 from kyzlo_actors.infrastructure.halt_latch import HaltLatch
+from kyzlo_actors.infrastructure.mailbox.board import Board
 from tests.fakes.broker_desk import FakeDesk, broker_order
 from tests.guardian.conftest import StartGuardian
 from tests.guardian.guardian_process import wait_until
@@ -71,6 +73,34 @@ def test_halt_status_and_resume_of_a_running_instance(
     guardian.wait_for("halted")
     assert kyzlo("resume", "--reason", "looked", "--wait", "1") == 1
     assert "still not trading" in capsys.readouterr().err
+
+
+def test_the_status_tells_whether_entries_are_allowed(
+    kyzlo: Kyzlo, start_guardian: StartGuardian, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told() -> tuple[bool, bool]:
+        """`entries_allowed` of the JSON, and whether the text says that they are blocked; both exit 0."""
+        assert kyzlo("status", "--json") == 0
+        allowed = json.loads(capsys.readouterr().out)["entries_allowed"]
+        assert kyzlo("status") == 0
+        return allowed, "entries: blocked (see the log)" in capsys.readouterr().out.splitlines()
+
+    guardian = start_guardian().trading()
+    layout = guardian.tree._layout
+    broker = Board.open(layout.board, layout.actors).row(BROKER)
+    assert told() == (True, False)
+    broker.publish(state=0)
+    assert told() == (False, True)
+    broker.publish(state=1, ready=0)
+    assert told() == (False, True)
+    broker.publish(ready=1)
+    assert told() == (True, False)
+    assert kyzlo("halt", "--reason", "drill", "--wait", "30") == 0
+    capsys.readouterr()
+    # A shut gate says it all.
+    assert kyzlo("status") == 3
+    assert "entries" not in capsys.readouterr().out
+    assert guardian.status()["entries_allowed"] is False
 
 
 def test_resume_opens_a_gate_that_was_shut_at_the_start(
