@@ -26,9 +26,11 @@ _LINGER_SECONDS: Final = 0.05
 
 
 class KyzloActor(Actor):
-    """Override `on_start`, `on_message`, `on_readable`, `on_exit`. `log` and `registry` exist from `on_start` on."""
+    """Override `on_start`, `on_message`, `on_readable`, `on_exit`. `log`, `registry` and `supervisor` (who
+    sent StartActor) exist from `on_start` on."""
 
     name: str = "unnamed"
+    supervisor: Any = None
     registry: Registry
     board: Board
     row: BoardSlot
@@ -66,12 +68,9 @@ class KyzloActor(Actor):
         """Have `on_readable` called when `descriptor` is readable."""
         self._watched.append(descriptor)
 
-    def unwatch(self, descriptor: int) -> None:
-        """Stop watching it."""
-        self._watched.remove(descriptor)
-
     def _dispatch(self, message: Any, sender: Any) -> None:
         if isinstance(message, StartActor):
+            self.supervisor = sender
             self._begin(message)
         elif isinstance(message, WatchMessage):
             self.on_readable([fd for fd in message.ready if fd in self._watched])
@@ -86,7 +85,6 @@ class KyzloActor(Actor):
         take_back_logging()
         logs.configure(self.name, level=self.registry.log_level, secrets=self.registry.secrets)
         threading.excepthook = end_with_thread
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request, else
         self.log = logging.getLogger("kyzlo")
         self._has_begun = True
         layout = self.registry.layout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from kyzlo_actors.actors.base import KyzloActor
 from kyzlo_actors.actors.control import EndActors, StartActor
@@ -21,19 +20,14 @@ class KillSwitchActor(KyzloActor):
     """The work thread decides; only the Thespian thread may send control messages, so it is woken by an eventfd."""
 
     def on_start(self, message: StartActor) -> None:
-        self._parent = self.myAddress
         self._end_requested = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.watch(self._end_requested)
         self._shell = KillSwitchShell(message, self.registry, self.row, self._end_requested)
         self._shell.start()
 
-    def on_message(self, message: Any, sender: Any) -> None:
-        if message == "root":
-            self._parent = sender
-
     def on_readable(self, descriptors: list[int]) -> None:
         os.eventfd_read(self._end_requested)
-        self.send(self._parent, EndActors(halt_id=self._shell.halt_id))
+        self.send(self.supervisor, EndActors(halt_id=self._shell.halt_id))
 
     def on_exit(self) -> None:
         self._shell.stop()

@@ -72,17 +72,12 @@ class RootActor(KyzloActor):
             self.board,
             self.registry.clock,
             create=lambda name: self.createActor(_CLASSES[name]),
-            send=self._send_start,
+            send=self.send,
             give_up=self._give_up,
         )
         self._supervision.start_all()
         self.row.publish(ready=1)
         self._next_turn()
-
-    def _send_start(self, address: Any, message: StartActor) -> None:
-        self.send(address, message)
-        if message.name == KILL_SWITCH:
-            self.send(address, "root")  # so that it knows whom to ask for the end of the tree
 
     def _turn(self, payload: Any) -> None:
         if isinstance(payload, str):
