@@ -18,12 +18,12 @@ from kyzlo_actors.actors.base import EXIT_CRASHED, KyzloActor
 from kyzlo_actors.actors.control import StartActor
 from kyzlo_actors.actors.gate import Gate
 from kyzlo_actors.actors.layout import symbol_actor
+from kyzlo_actors.actors.processes import is_living_child
 from kyzlo_actors.actors.quarantine import release
 from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.actors.shell import CoreShell
 from kyzlo_actors.actors.supervision import Pulse, most_silent_looks
 from kyzlo_actors.actors.symbol_supervisor import SymbolSupervisor
-from kyzlo_actors.actors.system import is_living_child
 from kyzlo_actors.domain.effects import Send
 from kyzlo_actors.domain.market import Mark
 from kyzlo_actors.domain.messages import (

@@ -6,7 +6,6 @@ It has no threads, so it may fork. The guardian is outside of the tree; nobody b
 from __future__ import annotations
 
 import os
-import signal
 from datetime import timedelta
 from typing import Any, Final
 
@@ -19,9 +18,9 @@ from kyzlo_actors.actors.kill_switch import KillSwitchActor
 from kyzlo_actors.actors.layout import BROKER, KILL_SWITCH, MARKET_DATA, PERSISTENCE, RISK, ROOT
 from kyzlo_actors.actors.market_data import MarketDataActor
 from kyzlo_actors.actors.persistence import PersistenceActor
+from kyzlo_actors.actors.processes import children_of, kill
 from kyzlo_actors.actors.risk import RiskActor
 from kyzlo_actors.actors.supervision import Supervision
-from kyzlo_actors.actors.system import children_of
 
 _CLASSES: Final = {
     PERSISTENCE: PersistenceActor,
@@ -56,7 +55,7 @@ class RootActor(KyzloActor):
         admin = os.getppid()
         for pid in [*children_of(admin), admin]:
             if pid != os.getpid():
-                _kill(pid)
+                kill(pid)
         os._exit(EXIT_CRASHED)
 
     def on_exit(self) -> None:
@@ -115,10 +114,3 @@ class RootActor(KyzloActor):
             self.wakeupAfter(timedelta(seconds=_END_STEP_SECONDS), payload=_END_ORDER[position])
         else:
             self.send(self.myAddress, ActorExitRequest(recursive=True))
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

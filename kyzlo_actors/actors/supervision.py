@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from kyzlo_actors.actors.control import StartActor
+from kyzlo_actors.actors.processes import children_of, is_living_child, kill
 from kyzlo_actors.actors.registry import SupervisionPlan
-from kyzlo_actors.actors.system import children_of, is_living_child
 from kyzlo_actors.domain.risk.restart import RestartHistory, RestartPolicy
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.infrastructure.mailbox.board import Board
@@ -178,11 +177,3 @@ class Supervision:
             self._log.warning("a child (pid %d) did not start in time: killed", pid)
             kill(pid)
         return bool(nameless)
-
-
-def kill(pid: int) -> None:
-    """SIGKILL, if it is there."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it is gone; its death notice comes

@@ -153,35 +153,6 @@ def ask(system: Any, target: ActorAddress, message: object, timeout_seconds: flo
         return private.ask(target, message, timedelta(seconds=timeout_seconds))
 
 
-def children_of(pid: int) -> list[int]:
-    """Pids of the living direct children of all threads of `pid`."""
-    found: list[int] = []
-    try:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found += [int(child) for child in (task / "children").read_text().split()]
-    except (OSError, ValueError):
-        pass  # it ended while we looked
-    return found
-
-
-def parent_of(pid: int) -> int | None:
-    """Parent pid, or None when `pid` is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    return int(stat.rpartition(")")[2].split()[1])
-
-
-def is_living_child(pid: int, parent: int) -> bool:
-    """Whether `pid` runs (a zombie does not) and is a child of `parent`: pids are used again."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return fields[0] not in ("Z", "X") and int(fields[1]) == parent
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
@@ -192,7 +163,7 @@ def _free_port() -> int:
 def main_thread_only(what: str) -> None:
     """Guard for everything that forks.
 
-    Raises: Fatal: another thread than the main one is about to fork, or threads already run.
+    Raises: Fatal: another thread than the main one is about to fork.
     """
     if threading.current_thread() is not threading.main_thread():
         raise Fatal(f"{what} may only be done by the main thread")

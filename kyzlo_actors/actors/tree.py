@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
-from contextlib import suppress
 from typing import Any, Final
 
 from kyzlo_actors.actors import registry as registry_module
 from kyzlo_actors.actors.control import Ping, Pong, StartTree
 from kyzlo_actors.actors.layout import ROOT
+from kyzlo_actors.actors.processes import children_of, is_alive, kill, parent_of
 from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.actors.root import RootActor
 from kyzlo_actors.actors.system import (
     ask,
-    children_of,
     main_thread_only,
-    parent_of,
     patch_thespian,
     start_actor_system,
 )
@@ -65,11 +62,11 @@ class Tree:
     def pids(self) -> dict[str, int]:
         """Every living process of the tree by name."""
         self._find_admin()
-        found = {row.name: row.pid for row in self._board.snapshot() if row.pid and _is_alive(row.pid)}
-        if self._admin_pid and _is_alive(self._admin_pid):
+        found = {row.name: row.pid for row in self._board.snapshot() if row.pid and is_alive(row.pid)}
+        if self._admin_pid and is_alive(self._admin_pid):
             found["admin"] = self._admin_pid
         for number, pid in enumerate(self._logger_pids):
-            if _is_alive(pid):
+            if is_alive(pid):
                 found[f"logger-{number}"] = pid
         return found
 
@@ -78,8 +75,7 @@ class Tree:
         deadline = time.monotonic() + _KILL_SECONDS
         while (pids := self.pids()) and time.monotonic() < deadline:
             for name in sorted(pids, key=lambda name: (name != "admin", name != ROOT)):
-                with suppress(ProcessLookupError):
-                    os.kill(pids[name], signal.SIGKILL)
+                kill(pids[name])
             time.sleep(_POLL_SECONDS)
 
     def _find_admin(self) -> None:
@@ -91,11 +87,3 @@ class Tree:
         if parent is not None and parent > 1:
             self._admin_pid = parent
             self._logger_pids = [pid for pid in children_of(parent) if pid != root_pid]
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            return stat.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    except OSError:
-        return False
