@@ -13,7 +13,7 @@ from typing import Final
 
 from kyzlo_actors.domain.errors import IllegalTransition
 from kyzlo_actors.domain.stamp import Stamp
-from kyzlo_actors.domain.values import OrderType, Side, TimeInForce
+from kyzlo_actors.domain.values import OrderClass, OrderType, PositionIntent, Side, TimeInForce
 
 ZERO: Final = Decimal(0)
 
@@ -86,7 +86,11 @@ def is_legal(current: OrderStatus, following: OrderStatus) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderTicket:
-    """What is asked of the broker: exactly the fields that go over the wire. `qty` is in shares, > 0."""
+    """What is asked of the broker: exactly the fields that go over the wire.
+
+    `qty` is in shares, > 0; it is 0 when `notional` (dollars) is given instead. A bracket has both exits, an oto one
+    of them; in an oco the order itself is the take-profit (a limit order) and `stop_loss_stop_price` its sibling.
+    """
 
     client_order_id: str
     symbol: str
@@ -96,6 +100,15 @@ class OrderTicket:
     time_in_force: TimeInForce = TimeInForce.DAY
     limit_price: Decimal | None = None
     extended_hours: bool = False
+    stop_price: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    notional: Decimal | None = None
+    order_class: OrderClass = OrderClass.SIMPLE
+    take_profit_limit_price: Decimal | None = None
+    stop_loss_stop_price: Decimal | None = None
+    stop_loss_limit_price: Decimal | None = None
+    position_intent: PositionIntent | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,24 @@ class TimeInForce(StrEnum):
     FOK = "fok"
 
 
+class OrderClass(StrEnum):
+    """Whether an order brings others with it, in Alpaca's words."""
+
+    SIMPLE = "simple"
+    BRACKET = "bracket"
+    OCO = "oco"
+    OTO = "oto"
+
+
+class PositionIntent(StrEnum):
+    """What an order means to do to the position, in Alpaca's words."""
+
+    BUY_TO_OPEN = "buy_to_open"
+    BUY_TO_CLOSE = "buy_to_close"
+    SELL_TO_OPEN = "sell_to_open"
+    SELL_TO_CLOSE = "sell_to_close"
+
+
 class TradingState(StrEnum):
     """What the whole tree may do. REDUCING allows only orders that shrink a position."""
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final, assert_never
+from typing import Final
 from uuid import NAMESPACE_OID, uuid5
 
+from kyzlo_actors.domain.errors import Fatal
 from kyzlo_actors.domain.order import ZERO, OrderTicket
 from kyzlo_actors.domain.values import Side, TimeInForce
 from kyzlo_actors.replay.account import Account
@@ -19,19 +20,20 @@ from kyzlo_actors.replay.fill_plan import FillPlan
 from kyzlo_actors.replay.matching_messages import (
     ActivateOrder,
     CancelRefused,
-    CloseSession,
     ConfirmCancel,
+    EnterSession,
     Fill,
     HoldFills,
     MatchEvent,
     MatchInput,
-    OpenSession,
+    OrderEvent,
     OrderExecuted,
     OrderMoved,
     OrderRefused,
     Quote,
     RefusalReason,
     RequestCancel,
+    SessionPhase,
     SubmitOrder,
 )
 from kyzlo_actors.replay.ticket_checks import ticket_fault, would_cross
@@ -89,14 +91,13 @@ class MatchingEngine:
                 return [self._request_cancel(event)]
             case ConfirmCancel():
                 return self._confirm_cancel(event)
-            case OpenSession():
-                return self._open_session(event.ts)
-            case CloseSession():
-                return self._close_session(event.ts)
+            case EnterSession():
+                opens = event.phase is SessionPhase.REGULAR
+                return self._open_session(event.ts) if opens else self._close_session(event.ts)
             case HoldFills():
                 return self._hold_fills(event)
             case _:
-                assert_never(event)
+                raise Fatal(f"the engine does not know {type(event).__name__} yet")
 
     @property
     def buying_power(self) -> Decimal:
@@ -142,7 +143,7 @@ class MatchingEngine:
         self._open_count += 1
         self._reserved += order.reserved
         self.orders[order.venue_order_id] = order
-        return OrderMoved(order=order, ts=event.ts)
+        return OrderMoved(order=order, event=OrderEvent.PENDING_NEW, ts=event.ts)
 
     def _refusal(self, ticket: OrderTicket) -> OrderRefused | None:
         reason, detail = ticket_fault(ticket)
@@ -267,7 +268,7 @@ class MatchingEngine:
             expired_ns=expired_ns,
         )
         self._store(order, moved)
-        return OrderMoved(order=moved, ts=ts)
+        return OrderMoved(order=moved, event=OrderEvent(status), ts=ts)
 
     def _store(self, old: VenueOrder, new: VenueOrder) -> None:
         if new.status.is_terminal:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from kyzlo_actors.domain.order import OrderTicket
-from kyzlo_actors.domain.values import Side
+from kyzlo_actors.domain.values import Side, TimeInForce
 from kyzlo_actors.replay.venue_order import VenueOrder, VenueStatus
 
 
@@ -54,26 +54,115 @@ class ConfirmCancel:
     ts: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenSession:
-    """Orders may trade from now on; those queued (`accepted`) become `new`."""
+class SessionPhase(StrEnum):
+    """What part of the trading day it is. Regular auctions happen on entering and leaving REGULAR."""
 
+    CLOSED = "closed"
+    PRE = "pre"
+    REGULAR = "regular"
+    POST = "post"
+    OVERNIGHT = "overnight"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReplace:
+    """Ask for a replace: a new order in `pending_new`, the old one `pending_replace`; a fill may still win.
+
+    None leaves a field as it is. `qty` is the chain's total, what is filled already included. `trail` is dollars or
+    percent, as the old order has it.
+    """
+
+    venue_order_id: str
+    client_order_id: str
+    ts: int
+    qty: Decimal | None = None
+    time_in_force: TimeInForce | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmReplace:
+    """The replace has reached the market: `venue_order_id` is the new order's."""
+
+    venue_order_id: str
     ts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CloseSession:
-    """Nothing trades until the next `OpenSession`; day orders expire."""
+class EnterSession:
+    """The trading day enters `phase`.
 
+    On entering REGULAR, opg orders meet the opening auction and what was queued becomes `new`; on leaving it, cls
+    orders meet the closing auction and day orders end (extended-hours ones when the day itself ends).
+    """
+
+    phase: SessionPhase
+    ts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaltSymbol:
+    """Trading in one symbol halts or resumes: orders stay as they are, no fill and no event until it resumes."""
+
+    symbol: str
+    halted: bool
     ts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldFills:
-    """Stop (`held`) or resume filling, as in a trading halt: orders stay `new` and no event comes."""
+    """Stop (`held`) or resume filling for everything, as a dead matching engine would."""
 
     held: bool
     ts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForceFill:
+    """Fill an order now, whatever its price: `qty` (None: all that is left) at `price` (None: the touch)."""
+
+    venue_order_id: str
+    ts: int
+    qty: Decimal | None = None
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOrder:
+    """The market ends an order by itself: `rejected`, `expired`, `canceled` or `done_for_day` (which is no end)."""
+
+    venue_order_id: str
+    status: VenueStatus
+    ts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseCancel:
+    """A cancel or replace that was asked for loses its race: the order is again what it was."""
+
+    venue_order_id: str
+    ts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookCash:
+    """Cash moves without a fill: `kind` is an activity type (FEE, DIV, CSD, CSW, INT, …), `amount` is signed USD."""
+
+    kind: str
+    amount: Decimal
+    ts: int
+    symbol: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BustFill:
+    """The exchange breaks a trade (`price` None) or corrects its price."""
+
+    execution_id: str
+    ts: int
+    price: Decimal | None = None
 
 
 MatchInput = (
@@ -82,9 +171,16 @@ MatchInput = (
     | ActivateOrder
     | RequestCancel
     | ConfirmCancel
-    | OpenSession
-    | CloseSession
+    | RequestReplace
+    | ConfirmReplace
+    | RefuseCancel
+    | EnterSession
+    | HaltSymbol
     | HoldFills
+    | ForceFill
+    | EndOrder
+    | BookCash
+    | BustFill
 )
 
 
@@ -96,6 +192,11 @@ class RefusalReason(StrEnum):
     DUPLICATE_CLIENT_ORDER_ID = "duplicate_client_order_id"
     TOO_MANY_OPEN_ORDERS = "too_many_open_orders"
     NO_PRICE = "no_price"
+    STOP_ON_WRONG_SIDE = "stop_on_wrong_side"
+    AUCTION_WINDOW = "auction_window"
+    NOT_SHORTABLE = "not_shortable"
+    FRACTIONAL_SHORT = "fractional_short"
+    INTENT_MISMATCH = "intent_mismatch"
     INSUFFICIENT_BUYING_POWER = "insufficient_buying_power"
     INSUFFICIENT_QTY = "insufficient_qty"
     WASH_TRADE = "wash_trade"
@@ -112,11 +213,32 @@ class OrderRefused:
     related_order_ids: tuple[str, ...] = ()
 
 
+class OrderEvent(StrEnum):
+    """What happened to an order, as the broker's stream calls it; `fill` and `partial_fill` are `OrderExecuted`."""
+
+    PENDING_NEW = "pending_new"
+    ACCEPTED = "accepted"
+    NEW = "new"
+    HELD = "held"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    DONE_FOR_DAY = "done_for_day"
+    REPLACED = "replaced"
+    REJECTED = "rejected"
+    STOPPED = "stopped"
+    SUSPENDED = "suspended"
+    PENDING_CANCEL = "pending_cancel"
+    PENDING_REPLACE = "pending_replace"
+    ORDER_CANCEL_REJECTED = "order_cancel_rejected"
+    ORDER_REPLACE_REJECTED = "order_replace_rejected"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderMoved:
-    """The order took a status that changes no quantity; `order` is the order after it."""
+    """Something happened to an order that changes no quantity; `order` is the order after it."""
 
     order: VenueOrder
+    event: OrderEvent
     ts: int
 
 
@@ -153,4 +275,38 @@ class CancelRefused:
     status: VenueStatus | None
 
 
-MatchEvent = OrderRefused | OrderMoved | OrderExecuted | CancelRefused
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceRefused:
+    """The replace was not taken; nothing changed. `status` None: no such order."""
+
+    venue_order_id: str
+    status: VenueStatus | None
+    unchanged: bool = False
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CashBooked:
+    """Cash moved without a fill; `sequence` counts such entries from 1."""
+
+    sequence: int
+    kind: str
+    amount: Decimal
+    cash: Decimal
+    symbol: str | None
+    ts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillBusted:
+    """A trade was broken (`price` None) or its price corrected; `position_qty` is the position's after it."""
+
+    fill: Fill
+    price: Decimal | None
+    position_qty: Decimal
+    ts: int
+
+
+MatchEvent = (
+    OrderRefused | OrderMoved | OrderExecuted | CancelRefused | ReplaceRefused | CashBooked | FillBusted
+)

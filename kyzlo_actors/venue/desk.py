@@ -14,17 +14,20 @@ from kyzlo_actors.replay.matching import MatchingEngine
 from kyzlo_actors.replay.matching_messages import (
     ActivateOrder,
     CancelRefused,
-    CloseSession,
+    CashBooked,
     ConfirmCancel,
+    EnterSession,
+    FillBusted,
     HoldFills,
     MatchEvent,
     MatchInput,
-    OpenSession,
     OrderExecuted,
     OrderMoved,
     OrderRefused,
     Quote,
+    ReplaceRefused,
     RequestCancel,
+    SessionPhase,
     SubmitOrder,
 )
 from kyzlo_actors.replay.venue_order import VenueOrder, VenueStatus
@@ -111,7 +114,8 @@ class Desk:
 
     def on_session(self, is_open: bool, ts: int) -> None:
         """The session opened or closed."""
-        self._handle(OpenSession(ts=ts) if is_open else CloseSession(ts=ts))
+        phase = SessionPhase.REGULAR if is_open else SessionPhase.CLOSED
+        self._handle(EnterSession(phase=phase, ts=ts))
 
     def on_prints(self, prints: Sequence[Print]) -> None:
         """Prices moved."""
@@ -173,7 +177,7 @@ class Desk:
                     self._publish(self._moved(result))
                 case OrderExecuted():
                     self._publish(self._executed(result))
-                case OrderRefused() | CancelRefused():
+                case OrderRefused() | CancelRefused() | ReplaceRefused() | CashBooked() | FillBusted():
                     pass  # the asker gets the answer, nobody else
                 case _:
                     assert_never(result)

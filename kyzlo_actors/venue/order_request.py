@@ -119,6 +119,8 @@ def refusal_of(refused: OrderRefused, ticket: OrderTicket) -> Refusal:
             return _refused(f"{refused.detail} is not supported by this venue")
         case RefusalReason.BAD_TICKET:
             return _bad_field(refused.detail)
+        case _:
+            return _refused(refused.detail)
 
 
 def _draft(body: Mapping[str, Any], part: SymbolPart) -> _Draft:

@@ -13,17 +13,17 @@ from kyzlo_actors.replay.matching import AccountTerms, MatchingEngine
 from kyzlo_actors.replay.matching_messages import (
     ActivateOrder,
     CancelRefused,
-    CloseSession,
     ConfirmCancel,
+    EnterSession,
     HoldFills,
     MatchEvent,
-    OpenSession,
     OrderExecuted,
     OrderMoved,
     OrderRefused,
     Quote,
     RefusalReason,
     RequestCancel,
+    SessionPhase,
     SubmitOrder,
 )
 
@@ -225,18 +225,18 @@ def test_day_orders_expire_at_the_close_and_gtc_orders_live_on() -> None:
     made = engine()
     day = submit(made, ticket("a", limit="50"))
     gtc = submit(made, ticket("b", limit="50", tif=TimeInForce.GTC))
-    assert words(made.handle(CloseSession(ts=7))) == ["expired"]
+    assert words(made.handle(EnterSession(phase=SessionPhase.CLOSED, ts=7))) == ["expired"]
     assert (made.orders[day].status, made.orders[gtc].status) == ("expired", "new")
     assert made.handle(quote(40.0, 41.0)) == [], "nothing trades while the session is shut"
-    assert words(made.handle(OpenSession(ts=9))) == ["filled"]
+    assert words(made.handle(EnterSession(phase=SessionPhase.REGULAR, ts=9))) == ["filled"]
 
 
 def test_an_order_given_while_shut_waits_accepted_for_the_open() -> None:
     made = engine()
-    made.handle(CloseSession(ts=1))
+    made.handle(EnterSession(phase=SessionPhase.CLOSED, ts=1))
     venue_order_id = submit(made, ticket("a"))
     assert made.orders[venue_order_id].status == "accepted"
-    assert words(made.handle(OpenSession(ts=9))) == ["new", "filled"]
+    assert words(made.handle(EnterSession(phase=SessionPhase.REGULAR, ts=9))) == ["new", "filled"]
 
 
 def test_held_fills_leave_orders_new_until_released() -> None:

@@ -13,16 +13,16 @@ from kyzlo_actors.replay.fill_plan import FillPlan
 from kyzlo_actors.replay.matching import AccountTerms, MatchingEngine
 from kyzlo_actors.replay.matching_messages import (
     ActivateOrder,
-    CloseSession,
     ConfirmCancel,
+    EnterSession,
     HoldFills,
     MatchEvent,
     MatchInput,
-    OpenSession,
     OrderExecuted,
     OrderMoved,
     Quote,
     RequestCancel,
+    SessionPhase,
     SubmitOrder,
 )
 from kyzlo_actors.replay.venue_order import VenueOrder
@@ -69,9 +69,9 @@ def to_input(command: tuple, engine: MatchingEngine, ts: int) -> MatchInput | No
         case ("quote", symbol, price, spread):
             return Quote(symbol, float(price), float(price + D(spread) / 100), float(price), ts)
         case ("open",):
-            return OpenSession(ts=ts)
+            return EnterSession(phase=SessionPhase.REGULAR, ts=ts)
         case ("close",):
-            return CloseSession(ts=ts)
+            return EnterSession(phase=SessionPhase.CLOSED, ts=ts)
         case ("hold",):
             return HoldFills(held=True, ts=ts)
         case ("release",):

@@ -1,0 +1,42 @@
+"""Switches for what nobody outside the real services knows for sure: each can be played either way.
+
+Part of a scenario (`behaviour`), and settable while it runs (`/_ctl {"behaviour": {...}}`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Behaviour(BaseModel):
+    """One choice for each open question about the real services; the defaults are the likeliest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Broker REST.
+    duplicate_id_code: Literal[40010001, 42210000] = 40010001
+    # Whether an id may be used again once its order is canceled or expired.
+    duplicate_id_after_end: Literal["refused", "allowed"] = "refused"
+    cancel_all_rows: Literal["bare", "with_order"] = "bare"
+    auction_words: Literal["3:50pm", "3:55pm"] = "3:50pm"
+    rate_limit_headers_on_429: bool = True
+    # Filled quantity that the new order shows after a partly filled one was replaced.
+    replaced_filled_qty: Literal["zero", "carried"] = "zero"
+    short_qty_sign: Literal["negative", "positive"] = "negative"
+    day_order_end: Literal["expired", "canceled"] = "expired"
+    # Whether the uuid in an activity's id is the stream's execution_id.
+    activity_id: Literal["execution_id", "own"] = "execution_id"
+    wash_trade_status: Literal[403, 422] = 403
+    # trade_updates.
+    stream_frames: Literal["binary", "text"] = "binary"
+    second_stream: Literal["both", "evict_oldest", "refuse"] = "both"
+    halt_event: Literal["none", "suspended", "stopped"] = "none"
+    # Market-data websocket.
+    quote_size_unit: Literal["shares", "round_lots"] = "shares"
+    slow_consumer_message: str = "You are reading too slowly."
+    slow_consumer_code: Annotated[int, Field(ge=1000, le=4999)] = 1008
+    minute_revision_window_ms: Annotated[int, Field(ge=0, le=3_600_000)] = 120_000
+    evict: Literal["oldest", "newest", "random"] = "oldest"
+    max_connections: Annotated[int, Field(ge=1, le=1_000)] = 1
