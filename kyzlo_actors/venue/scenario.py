@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kyzlo_actors.domain.errors import BadInput
+from kyzlo_actors.venue.behaviour import Behaviour
 from kyzlo_actors.venue.calendar import CalendarMode, CalendarRules
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -21,12 +22,71 @@ class _Part(BaseModel):
 
 
 class AccountPart(_Part):
-    """The one account. Money in USD."""
+    """The one account, its flags and what it holds at the start. Money in USD."""
 
     account_number: str
     cash: Annotated[Decimal, Field(gt=0)]
     multiplier: Annotated[Decimal, Field(ge=1, le=4)] = Decimal(1)
     max_open_orders: Annotated[int, Field(gt=0, le=100_000)] = 2_000
+    status: Literal["ACTIVE", "ACCOUNT_CLOSED", "SUBMITTED", "INACTIVE"] = "ACTIVE"
+    shorting_enabled: bool = False
+    trading_blocked: bool = False
+    account_blocked: bool = False
+    trade_suspended_by_user: bool = False
+    liquidation_only: bool = False
+    # Dollars a share sold (regulatory fees), booked as FEE activities; 0 as on the real paper account.
+    fee_per_share_sold: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+
+
+class ClockPart(_Part):
+    """The venue's time. `starts_at` (RFC 3339) is where it stands at start, else the machine's time; it runs on.
+
+    `speed` is how many venue seconds pass in one second. `shown_*` are fixed answers of the clock route.
+    """
+
+    starts_at: str | None = None
+    speed: Annotated[float, Field(gt=0, le=100_000)] = 1.0
+    shown_timestamp: str | None = None
+    shown_is_open: bool | None = None
+    shown_next_open: str | None = None
+    shown_next_close: str | None = None
+
+
+class FillPlanPart(_Part):
+    """How orders of one symbol (and side) fill: the quantities of the first executions, in order.
+
+    `then` says what becomes of the rest: filled as usual, or nothing until `/_ctl` fills it. `latency_ms` replaces
+    the way to the market; `before_reply` sends the events before the POST is answered, `reply_after_ms` late.
+    """
+
+    symbol: str
+    side: Literal["buy", "sell"] | None = None
+    quantities: tuple[Annotated[Decimal, Field(gt=0)], ...] = ()
+    then: Literal["fill", "wait"] = "fill"
+    latency_ms: Annotated[int, Field(ge=0, le=60_000)] | None = None
+    before_reply: bool = False
+    reply_after_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+
+
+class FramePart(_Part):
+    """Canned frames: whoever subscribes to a `channel` of the `stream` gets these events, each frame by itself.
+
+    In the events "$symbol" stands for the symbol subscribed, "$now_ms", "$now_ns" and "$now" (RFC 3339) for the time
+    (the same for all frames of one run, so that a bar can be sent again), "$seq" for a growing number; a number may
+    be added: "$now_ms+60000".
+    """
+
+    stream: Literal["polygon", "data"]
+    channel: str
+    frames: Annotated[tuple[tuple[Mapping[str, Any], ...], ...], Field(max_length=1_000)]
+
+
+class HistoryPart(_Part):
+    """Aggregates of one symbol that are answered as they stand, instead of computed ones; `t` in ms UTC."""
+
+    symbol: str
+    timespan: Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
+    rows: Annotated[tuple[Mapping[str, float], ...], Field(max_length=50_000)]
 
 
 class KeysPart(_Part):
@@ -62,8 +122,13 @@ class LatencyPart(_Part):
 
 
 class MarketPart(_Part):
-    """What all symbols share: spread in basis points and the shares of odd lots and off-exchange prints."""
+    """What all symbols share: spread in basis points and the shares of odd lots and off-exchange prints.
 
+    `silent` prints nothing (frames and `/_ctl` may); `intraday` follows a trading day: busy at the open and the
+    close, auctions, gaps overnight, bursts, and halts when the price leaves its band.
+    """
+
+    mode: Literal["steady", "intraday", "silent"] = "steady"
     spread_bps: Annotated[float, Field(ge=0, le=1_000)] = 1.0
     odd_lot_share: Share = 0.3
     trf_share: Share = 0.2
@@ -92,6 +157,10 @@ class SymbolPart(_Part):
     active: bool = True
     fractionable: bool = True
     shortable: bool = False
+    marginable: bool = True
+    easy_to_borrow: bool = True
+    fractional_extended_hours: bool = False
+    borrow_status: str | None = None
 
 
 class Scenario(_Part):
@@ -103,6 +172,13 @@ class Scenario(_Part):
     calendar: CalendarPart
     latency: LatencyPart = LatencyPart()
     market: MarketPart = MarketPart()
+    clock: ClockPart = ClockPart()
+    behaviour: Behaviour = Behaviour()
+    fill_plans: Annotated[tuple[FillPlanPart, ...], Field(max_length=1_000)] = ()
+    frames: Annotated[tuple[FramePart, ...], Field(max_length=1_000)] = ()
+    history: Annotated[tuple[HistoryPart, ...], Field(max_length=1_000)] = ()
+    # Fault rules as `/_ctl` takes them (see `faults.py`), in force from the start.
+    faults: Annotated[tuple[Mapping[str, Any], ...], Field(max_length=1_000)] = ()
     partial_fill_percent: Annotated[int, Field(ge=0, le=100)] = 10
     rate_limit_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = 200
     symbols: Annotated[tuple[SymbolPart, ...], Field(min_length=1, max_length=500)]
