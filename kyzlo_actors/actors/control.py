@@ -36,6 +36,13 @@ class Pong:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviveSymbol:
+    """RiskActor to a SymbolSupervisor: forget the crashes of this symbol, and start its actor if it was given up."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndActors:
     """KillSwitchActor to RootActor: end the tree in order."""
 

@@ -7,15 +7,16 @@ When a supervisor dies it dies too, and RootActor builds the whole subtree anew.
 from __future__ import annotations
 
 import os
+from collections import deque
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from thespian.actors import ChildActorExited, WakeupMessage
 
 from kyzlo_actors.actors import full_journal
 from kyzlo_actors.actors.base import EXIT_CRASHED, KyzloActor
-from kyzlo_actors.actors.control import StartActor
+from kyzlo_actors.actors.control import ReviveSymbol, StartActor
 from kyzlo_actors.actors.gate import Gate
 from kyzlo_actors.actors.layout import symbol_actor
 from kyzlo_actors.actors.processes import is_living_child
@@ -24,7 +25,7 @@ from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.actors.shell import CoreShell
 from kyzlo_actors.actors.supervision import Pulse, most_silent_looks
 from kyzlo_actors.actors.symbol_supervisor import SymbolSupervisor
-from kyzlo_actors.domain.effects import Send
+from kyzlo_actors.domain.effects import Effect, ReviveActor, Send
 from kyzlo_actors.domain.market import Mark
 from kyzlo_actors.domain.messages import (
     ApprovedOrder,
@@ -38,17 +39,22 @@ from kyzlo_actors.infrastructure.journal import SyncPolicy
 from kyzlo_actors.infrastructure.mailbox.board import Board, BoardSlot
 from kyzlo_actors.infrastructure.mailbox.latest_tick import TickSlots
 
+# Revivals between two looks; the oldest is dropped then, and whoever asked for it asks again.
+_MOST_REVIVALS: Final = 1_000
+
 
 class RiskActor(KyzloActor):
     """Forks supervisors, then judges."""
 
     def on_start(self, message: StartActor) -> None:
         self._is_ending = False
+        self._owners: dict[str, Any] = {}
         for supervisor in self.registry.layout.supervisors:
             # The row of an earlier life must not be taken for this one's silence.
             self.board.row(supervisor).start(0, message.incarnation)
             child = self.createActor(SymbolSupervisor)
             self.send(child, StartActor(name=supervisor, incarnation=message.incarnation))
+            self._owners |= dict.fromkeys(self.registry.layout.supervised(supervisor), child)
         self._shell = RiskShell(message, self.registry, self.row, self.board)
         self._shell.start()
         self._pulses = {supervisor: Pulse() for supervisor in self.registry.layout.supervisors}
@@ -59,6 +65,7 @@ class RiskActor(KyzloActor):
             self._give_up("a symbol supervisor died")
         elif isinstance(message, WakeupMessage):
             self._look_at_supervisors()
+            self._revive_symbols()
             self._next_look()
 
     def on_exit(self) -> None:
@@ -80,6 +87,13 @@ class RiskActor(KyzloActor):
                 self._give_up(f"{supervisor} (pid {row.pid}) is gone")
             elif is_late or (row.ready and silent_looks > most_silent_looks(plan)):
                 self._give_up(f"{supervisor} (pid {row.pid}) is silent")
+
+    def _revive_symbols(self) -> None:
+        """Carry on, on the thread that may speak Thespian, what the core decided on the other."""
+        while self._shell.revivals:
+            symbol = self._shell.revivals.popleft()
+            if symbol in self._owners:
+                self.send(self._owners[symbol], ReviveSymbol(symbol=symbol))
 
     def _give_up(self, why: str) -> None:
         """Whoever forks must have no threads, and we have one: RootActor rebuilds the subtree."""
@@ -103,6 +117,7 @@ class RiskShell(CoreShell):
         self._versions = [0] * len(layout.symbols)
         self._published = dict.fromkeys(layout.symbols, 0)
         self._next_marks_ns = 0
+        self.revivals: deque[str] = deque(maxlen=_MOST_REVIVALS)
 
     def open(self) -> None:
         layout = self.registry.layout
@@ -120,6 +135,12 @@ class RiskShell(CoreShell):
         if isinstance(message, ProposeOrder) and message.ticket.symbol in self._rows:
             # A symbol that is none of ours has no slot: the core denies it for want of a price.
             self._observe_marks([self._symbols.index(message.ticket.symbol)])
+
+    def carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, ReviveActor):
+            self.revivals.append(effect.symbol)
+        else:
+            super().carry_out(effect)
 
     def instead_of(self, effect: Send) -> Any:
         """The symbol is told, and the denial comes back as an input that frees what was reserved."""
@@ -145,6 +166,8 @@ class RiskShell(CoreShell):
         self._compare_sequences(now_ns)
         state = self.core.state
         self.row.publish(ready=int(state.synced), unrealized_pnl=float(state.daily_pnl))
+        for symbol, row in self._rows.items():
+            row.publish(paused=int(symbol in state.paused))
 
     def _read_gate(self) -> None:
         change = self._gate.change_from(self.core.state.trading_state, self.clock.now_ns())

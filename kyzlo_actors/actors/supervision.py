@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kyzlo_actors.actors.control import StartActor
@@ -105,6 +105,13 @@ class Supervision:
     def postpone(self, name: str) -> None:
         """Not given up after all: start it once more after the longest backoff."""
         self.children[name].due_ns = self._clock.monotonic_ns() + self._policy.backoff_max_ns
+
+    def revive(self, name: str) -> None:
+        """Forget a child's deaths; one that was given up is started again, one that lives or waits is left alone."""
+        child = self.children[name]
+        child.history = replace(child.history, deaths_ns=())
+        if child.address is None and child.due_ns is None:
+            self._start(child)
 
     def check(self) -> None:
         """Once a beat: start those whose backoff is over, find those who died unnoticed, kill those who are silent."""

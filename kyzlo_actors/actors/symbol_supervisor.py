@@ -8,7 +8,7 @@ from typing import Any
 from thespian.actors import ChildActorExited, WakeupMessage
 
 from kyzlo_actors.actors.base import KyzloActor
-from kyzlo_actors.actors.control import StartActor
+from kyzlo_actors.actors.control import ReviveSymbol, StartActor
 from kyzlo_actors.actors.layout import RISK, symbol_actor
 from kyzlo_actors.actors.outbox import Outbox
 from kyzlo_actors.actors.supervision import Supervision
@@ -48,6 +48,8 @@ class SymbolSupervisor(KyzloActor):
             self._next_turn()
         elif isinstance(message, ChildActorExited):
             self._supervision.exited(message.childAddress)
+        elif isinstance(message, ReviveSymbol):
+            self._revive(message.symbol)
 
     def on_exit(self) -> None:
         self._supervision.ending = True
@@ -73,6 +75,12 @@ class SymbolSupervisor(KyzloActor):
         self.board.row(name).publish(state=2, ready=0)
         self._unsent.append(gone)
         self._tell()
+
+    def _revive(self, symbol: str) -> None:
+        name = symbol_actor(symbol)
+        self._unsent = [gone for gone in self._unsent if gone.symbol != symbol]
+        self.board.row(name).publish(state=0)
+        self._supervision.revive(name)
 
     def _tell(self) -> None:
         """Tell RiskActor; while its mailbox refuses, again each beat (at most one message a symbol)."""

@@ -94,6 +94,13 @@ class PublishSequence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviveActor:
+    """Have the supervisor of the symbol forget its crashes, and start its actor if it was given up."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LatchHalt:
     """Create the halt latch. It is a file: it works with every actor stuck."""
 
@@ -118,6 +125,7 @@ Effect = (
     | LookUpOrder
     | ReadState
     | PublishSequence
+    | ReviveActor
     | LatchHalt
     | EndTree
 )
@@ -132,6 +140,7 @@ EFFECT_TYPES: tuple[type, ...] = (
     LookUpOrder,
     ReadState,
     PublishSequence,
+    ReviveActor,
     LatchHalt,
     EndTree,
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from kyzlo_actors.domain.market import Bar, Mark, Tick
+from kyzlo_actors.domain.operator import PauseSymbol, ReleaseSymbol, SymbolRestricted
 from kyzlo_actors.domain.order import Order, OrderStatus, OrderTicket
 from kyzlo_actors.domain.position import Position
 from kyzlo_actors.domain.session import SessionCalendar
@@ -266,7 +267,7 @@ class EntriesAllowed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolQuarantined:
-    """A symbol crashed too often: it is denied orders until the service is started anew; the others go on."""
+    """A symbol crashed too often: it is denied orders until a person releases it; the others go on."""
 
     stamp: Stamp
     symbol: str
@@ -362,6 +363,9 @@ Message = (
     | EntriesAllowed
     | SymbolQuarantined
     | QuarantineReleased
+    | PauseSymbol
+    | ReleaseSymbol
+    | SymbolRestricted
     | TradingStateChanged
     | HaltOrdered
     | CancelAllOrders
@@ -479,6 +483,9 @@ MESSAGE_TYPES: tuple[type, ...] = (
     EntriesAllowed,
     SymbolQuarantined,
     QuarantineReleased,
+    PauseSymbol,
+    ReleaseSymbol,
+    SymbolRestricted,
     TradingStateChanged,
     HaltOrdered,
     CancelAllOrders,

@@ -36,7 +36,8 @@ from kyzlo_actors.domain.messages import (
     TimerDue,
     TradingStateChanged,
 )
-from kyzlo_actors.domain.risk import following, loss, quarantine, questions
+from kyzlo_actors.domain.operator import PauseSymbol, ReleaseSymbol
+from kyzlo_actors.domain.risk import following, loss, pauses, quarantine, questions
 from kyzlo_actors.domain.risk.book import Reservation
 from kyzlo_actors.domain.risk.draft import Draft
 from kyzlo_actors.domain.risk.limits import RiskLimits
@@ -83,6 +84,7 @@ def _take(draft: Draft, event: RiskEvent) -> None:
             _on_send_refused(draft, event)
         case Started():
             draft.state = replace(draft.state, incarnation=event.incarnation, symbol_incarnations={})
+            pauses.on_started(draft)
             quarantine.on_started(draft)
             questions.ask(draft, "start")
         case _:
@@ -118,6 +120,10 @@ def _on_message(draft: Draft, message: Message) -> None:
             quarantine.on_quarantined(draft, message)
         case QuarantineReleased():
             quarantine.on_released(draft, message)
+        case PauseSymbol():
+            pauses.on_pause(draft, message)
+        case ReleaseSymbol():
+            pauses.on_release(draft, message)
         case _:
             pass
 
@@ -155,6 +161,7 @@ def _question(draft: Draft, proposal: ProposeOrder) -> Question:
         trading_state=state.trading_state,
         blocked=state.blocked,
         quarantined=state.quarantined,
+        paused=state.paused,
         order_times=state.order_times,
         recent=state.recent,
         daily_pnl=state.daily_pnl,

@@ -252,3 +252,26 @@ def test_at_the_end_nobody_is_restarted(scene: Scene) -> None:
 def test_pulse_counts_looks_without_a_new_beat() -> None:
     pulse = Pulse()
     assert [pulse.look(beat) for beat in (5, 5, 5, 6, 6)] == [0, 1, 2, 0, 1]
+
+
+def test_a_child_that_was_given_up_is_revived_with_its_deaths_forgotten(scene: Scene) -> None:
+    scene.supervision.start_all()
+    for number in range(1, 6):
+        scene.supervision.exited(f"one-{number}")
+        scene.clock.advance(3 * NS_PER_SECOND)
+        scene.supervision.check()
+    assert scene.given_up == [("one", 5)]
+    scene.supervision.revive("one")
+    assert scene.sent[-1] == ("one-6", StartActor(name="one", incarnation=5, restarts=5))
+    scene.supervision.exited("one-6")
+    assert scene.created.count("one") == 7, "the first death of a new count is repaired at once"
+
+
+def test_who_lives_or_waits_is_not_started_a_second_time(scene: Scene) -> None:
+    scene.supervision.start_all()
+    scene.supervision.revive("one")
+    scene.supervision.exited("one-1")
+    scene.supervision.exited("one-2")
+    assert scene.supervision.children["one"].due_ns is not None
+    scene.supervision.revive("one")
+    assert scene.created.count("one") == 2

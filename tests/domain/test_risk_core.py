@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kyzlo_actors.domain.effects import Alert, Effect, Schedule
+from kyzlo_actors.domain.effects import Alert, Effect, ReviveActor, Schedule
 from kyzlo_actors.domain.market import Mark
 from kyzlo_actors.domain.messages import (
     ApprovedOrder,
@@ -32,6 +32,7 @@ from kyzlo_actors.domain.messages import (
     TimerDue,
     TradingStateChanged,
 )
+from kyzlo_actors.domain.operator import PauseSymbol, ReleaseSymbol, SymbolRestricted
 from kyzlo_actors.domain.order import Order, OrderStatus
 from kyzlo_actors.domain.risk.book import RiskBook
 from kyzlo_actors.domain.risk.limits import RiskLimits
@@ -538,3 +539,70 @@ def test_what_is_held_without_a_feed_of_ours_loses_at_the_brokers_price() -> Non
     )
     assert book.equity() - book.last_equity == -2_000
     assert book.unpriced(["TSLA"]) == ()
+
+
+# --- what a person says ------------------------------------------------------------------------------------------
+
+
+def pause(symbol: str = "AAPL", reason: str = "earnings") -> PauseSymbol:
+    return PauseSymbol(stamp=stamp("p1"), symbol=symbol, by="uid 7 (pid 8)", reason=reason)
+
+
+def release(symbol: str = "AAPL") -> ReleaseSymbol:
+    return ReleaseSymbol(stamp=stamp("r1"), symbol=symbol, by="uid 7 (pid 8)", reason="over")
+
+
+def test_a_paused_symbol_opens_nothing_and_closes_as_ever() -> None:
+    gate = Gate((view(qty="50", sequence=1),))
+    effects = gate.do(got(pause()))
+    (told,) = sent(effects, SymbolRestricted, "guardian")
+    assert (told.symbol, told.paused, told.quarantined) == ("AAPL", True, False)
+    assert told.stamp.causation_id == "p1"
+    assert [alert.text for alert in only(effects, Alert)] == ["AAPL is paused by uid 7 (pid 8): earnings"]
+    denied = gate.denial(order_id="kyzlo.t.1")
+    assert (denied.code, denied.detail) == ("PAUSED", "AAPL is paused: earnings")
+    assert gate.ask("kyzlo.t.2", side=SELL, qty="50") == "approved"
+    assert gate.ask("kyzlo.t.3", side=SELL, qty="1") == "PAUSED", "beyond flat it would open"
+    assert gate.ask("kyzlo.t.4", symbol="MSFT") == "approved"
+
+
+def test_a_pause_that_is_repeated_is_told_once_and_answered_twice() -> None:
+    gate = Gate()
+    gate.do(got(pause()))
+    again = gate.do(got(pause()))
+    assert only(again, Alert) == [] and len(sent(again, SymbolRestricted)) == 1
+    assert only(gate.do(got(pause(reason="more"))), Alert) != []
+
+
+def test_a_pause_outlives_restarts_until_it_is_released() -> None:
+    gate = Gate()
+    gate.do(got(pause()))
+    gate.core = RiskCore(limits(), gate.core.state)
+    gate.do(Started(incarnation=2, now_ns=NOW))
+    gate.do(got(RequestSnapshot(stamp=stamp(), symbol="AAPL", incarnation=1, reason="")))
+    gate.answer()
+    assert gate.ask("kyzlo.t.1") == "PAUSED"
+    (told,) = sent(gate.do(got(release())), SymbolRestricted, "guardian")
+    assert (told.paused, told.quarantined) == (False, False)
+    assert gate.ask("kyzlo.t.2") == "approved"
+
+
+def test_a_pause_ends_when_its_symbol_leaves_the_settings() -> None:
+    gate = Gate()
+    gate.do(got(pause("MSFT")))
+    gate.do(got(pause("AAPL")))
+    gate.core = RiskCore(limits(max_position={"AAPL": D(100)}), gate.core.state)
+    gate.do(Started(incarnation=2, now_ns=NOW))
+    assert set(gate.core.state.paused) == {"AAPL"}
+
+
+def test_a_release_ends_a_quarantine_and_revives_the_actor() -> None:
+    gate = Gate()
+    gate.do(got(SymbolQuarantined(stamp=stamp(), symbol="AAPL", restarts=5, period_seconds=60)))
+    effects = gate.do(got(release()))
+    assert only(effects, ReviveActor) == [ReviveActor(symbol="AAPL")]
+    (forgotten,) = sent(effects, QuarantineReleased, "kill_switch")
+    assert (forgotten.symbols, forgotten.stamp.causation_id) == (("AAPL",), "r1")
+    assert gate.ask("kyzlo.t.1") == "approved"
+    # The actor may have missed the first word: asking again brings it all the same.
+    assert only(gate.do(got(release())), ReviveActor) == [ReviveActor(symbol="AAPL")]

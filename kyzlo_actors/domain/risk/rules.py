@@ -46,6 +46,7 @@ class Question:
     recent: Mapping[str, int]
     daily_pnl: Decimal
     synced: bool
+    paused: Mapping[str, str] = field(default_factory=dict)
 
 
 Rule = Callable[[Question], Denial | None]
@@ -97,6 +98,14 @@ def quarantined(q: Question) -> Denial | None:
     if q.ticket.symbol in q.quarantined:
         return Denial(code="QUARANTINED", detail=f"{q.ticket.symbol} crashed too often and is quarantined")
     return None
+
+
+def paused(q: Question) -> Denial | None:
+    """A person paused it: what shrinks its position goes on, nothing else."""
+    reason = q.paused.get(q.ticket.symbol)
+    if reason is None or q.closing:
+        return None
+    return Denial(code="PAUSED", detail=f"{q.ticket.symbol} is paused: {reason}")
 
 
 def expired(q: Question) -> Denial | None:
@@ -250,6 +259,7 @@ RULES: Final[tuple[Rule, ...]] = (
     bad_quantity,
     duplicate,
     quarantined,
+    paused,
     unknown_order,
     reducing,
     session_closed,

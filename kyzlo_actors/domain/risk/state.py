@@ -16,7 +16,7 @@ class RiskState:
     """Everything the gate knows. Mappings are replaced, never changed.
 
     `generation` counts the book snapshots it asked for; `recent` is bounded. `blocked`: why the broker actor takes
-    no entries, details by code.
+    no entries, details by code. `paused`: symbols that a person took out of the market, and why.
     """
 
     incarnation: int = 0
@@ -27,6 +27,7 @@ class RiskState:
     trading_state: TradingState = TradingState.HALTED
     blocked: Mapping[str, str] = field(default_factory=dict)
     quarantined: frozenset[str] = frozenset()
+    paused: Mapping[str, str] = field(default_factory=dict)
     symbol_incarnations: Mapping[str, int] = field(default_factory=dict)
     order_times: tuple[int, ...] = ()
     recent: Mapping[str, int] = field(default_factory=dict)

@@ -31,12 +31,14 @@ _INTEGERS: Final = {
     "bar_count": 6,
     "sequence": 7,
     "state": 8,
+    "paused": 13,
 }
 _FLOATS: Final = {"position": 9, "realized_pnl": 10, "unrealized_pnl": 11, "last_price": 12}
 
 
 class BoardFields(TypedDict, total=False):
-    """What `publish` takes; the actor writes all but `restarts` (supervisor) and `sequence` (broker)."""
+    """What `publish` takes; the actor writes all but `restarts` (supervisor), `sequence` (broker) and `paused`
+    (risk)."""
 
     restarts: int
     position: float
@@ -47,6 +49,7 @@ class BoardFields(TypedDict, total=False):
     bar_count: int
     sequence: int
     state: int
+    paused: int
     ready: int
 
 
@@ -55,7 +58,8 @@ class BoardRow:
     """One row as it was read. `beat_ns` is what the actor passed to `beat`; pid 0: it never started.
 
     `signal` is the sign of the target position, or NO_SIGNAL. Money in dollars, position in signed shares.
-    `sequence` is the symbol's newest fill sequence at the broker actor.
+    `sequence` is the symbol's newest fill sequence at the broker actor. `paused`: the gate denies its entries because a
+    person said so.
     """
 
     name: str
@@ -72,6 +76,7 @@ class BoardRow:
     sequence: int
     state: int
     ready: int
+    paused: int = 0
 
 
 class BoardSlot:
@@ -122,6 +127,7 @@ class BoardSlot:
             bar_count=words[base + _INTEGERS["bar_count"]],
             sequence=words[base + _INTEGERS["sequence"]],
             state=words[base + _INTEGERS["state"]],
+            paused=words[base + _INTEGERS["paused"]],
             position=floats[base + _FLOATS["position"]],
             realized_pnl=floats[base + _FLOATS["realized_pnl"]],
             unrealized_pnl=floats[base + _FLOATS["unrealized_pnl"]],
