@@ -59,7 +59,8 @@ def _text(value: Any) -> Any:
     return value
 
 
-def _symbol(value: str) -> str:
+def symbol_name(value: str) -> str:
+    """The name itself. Raises: ValueError: no symbol can have it; the text is the cure."""
     if not _SYMBOL.fullmatch(value):
         raise ValueError("write 1 to 10 capital letters, digits or dots, as in AAPL or BRK.B")
     return value
@@ -139,7 +140,7 @@ HttpsUrl = Annotated[str, BeforeValidator(_text), AfterValidator(_https)]
 AlpacaUrl = Annotated[HttpsUrl, AfterValidator(_without_version)]
 WssUrl = Annotated[str, BeforeValidator(_text), AfterValidator(_wss)]
 
-SymbolName = Annotated[str, AfterValidator(_symbol)]
+SymbolName = Annotated[str, AfterValidator(symbol_name)]
 StrategyName = Annotated[str, BeforeValidator(_strategy)]
 Level = Annotated[str, BeforeValidator(_level)]
 StatePath = Annotated[Path, AfterValidator(_absolute)]

@@ -50,7 +50,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> LoadedSettin
     """
     path = path or DEFAULT_PATH
     problems: list[BadInput] = []
-    written = read_toml(path, cure="copy config/settings.example.toml there, or give another with --settings")
+    written = read_toml(path, cure="`kyzlo init` writes one, or name another with --settings")
     in_file = pick(written, str(path), problems)
     raw = other_fields(written)
     origins = {name: str(path) for name in _dotted(raw)}

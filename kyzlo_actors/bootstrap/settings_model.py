@@ -43,12 +43,14 @@ class Settings(Table):
     Money in dollars, quantities in shares; URLs have no trailing slash; keys are `SecretStr`.
     """
 
-    alpaca_api_key: Key = Field(alias="ALPACA_API_KEY", description="Alpaca key id")
+    alpaca_api_key: Key = Field(
+        alias="ALPACA_API_KEY", description="Alpaca key id; paper keys begin with PK, live keys with AK"
+    )
     alpaca_api_secret: Key = Field(alias="ALPACA_API_SECRET", description="Alpaca secret")
     alpaca_base_url: AlpacaUrl = Field(
         default="https://paper-api.alpaca.markets",
         alias="ALPACA_BASE_URL",
-        description="Alpaca trading API; the stream of order updates follows from it",
+        description="Alpaca trading API, paper money; real money needs https://api.alpaca.markets and --live",
     )
     polygon_api_key: Key = Field(alias="POLYGON_API_KEY", description="Polygon (Massive) key")
     polygon_websocket_url: WssUrl = Field(
@@ -79,16 +81,26 @@ class Settings(Table):
         default=None, alias="TIMESCALE_DSN", description="database; without it the records stay in files"
     )
     risk_daily_loss_limit: Money = Field(
-        alias="RISK_DAILY_LOSS_LIMIT", description="loss of one day, in dollars, that halts everything"
+        alias="RISK_DAILY_LOSS_LIMIT",
+        description="loss of one day, in dollars, that halts everything",
+        examples=[500],
     )
     risk_max_notional: Money = Field(
-        alias="RISK_MAX_NOTIONAL", description="largest gross exposure of all symbols, in dollars"
+        alias="RISK_MAX_NOTIONAL",
+        description="largest gross exposure of all symbols, in dollars",
+        examples=[25_000],
     )
     risk_max_position_symbol: SymbolName | None = Field(
-        default=None, alias="RISK_MAX_POSITION_SYMBOL", description="the symbol that the next setting is for"
+        default=None,
+        alias="RISK_MAX_POSITION_SYMBOL",
+        description="the symbol that the next setting is for",
+        examples=["AAPL"],
     )
     risk_max_position_quantity: Shares | None = Field(
-        default=None, alias="RISK_MAX_POSITION_QUANTITY", description="replaces its max_position, in shares"
+        default=None,
+        alias="RISK_MAX_POSITION_QUANTITY",
+        description="replaces its max_position, in shares",
+        examples=[5],
     )
     risk: RiskTable = Field(default_factory=RiskTable)
     broker: BrokerTable = Field(default_factory=BrokerTable)

@@ -80,6 +80,7 @@ class JournalTable(Table):
         default=None,
         description='"group" syncs within 5 ms, "strict" before each order; '
         'unset: "strict" with --live, else "group"',
+        examples=["group"],
     )
 
     @model_validator(mode="after")
@@ -132,11 +133,13 @@ class PathsTable(Table):
 
     state_directory: StatePath = Field(
         description="journals, latch, certificates; unset: `$STATE_DIRECTORY`, "
-        "else `${XDG_STATE_HOME:-~/.local/state}/kyzlo`"
+        "else `${XDG_STATE_HOME:-~/.local/state}/kyzlo`",
+        examples=["/var/lib/kyzlo"],
     )
     runtime_directory: RuntimePath = Field(
         description="sockets and shared memory; unset: `$RUNTIME_DIRECTORY`, "
-        "else `${XDG_RUNTIME_DIR:-/tmp}/kyzlo-<uid>`"
+        "else `${XDG_RUNTIME_DIR:-/tmp}/kyzlo-<uid>`",
+        examples=["/run/kyzlo"],
     )
 
 
@@ -149,9 +152,11 @@ class LogsTable(Table):
 class SymbolTable(Table):
     """One symbol and its one strategy."""
 
-    strategy: StrategyName = Field(description='a name such as "golden_cross", or "module:Class"')
-    quantity: Shares = Field(description="shares a signal trades")
-    max_position: Shares = Field(description="largest position, in shares, either side")
+    strategy: StrategyName = Field(
+        description='a name such as "golden_cross", or "module:Class"', examples=["golden_cross"]
+    )
+    quantity: Shares = Field(description="shares a signal trades", examples=[10])
+    max_position: Shares = Field(description="largest position, in shares, either side", examples=[10])
     bar_seconds: BarSeconds = Field(default=60, description="length of its bars; must divide an hour")
     parameters: Mapping[str, Any] = Field(
         default_factory=dict, description="the strategy's own parameters, as a table"

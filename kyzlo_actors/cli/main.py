@@ -10,18 +10,18 @@ from typing import Annotated
 
 import typer
 
-from kyzlo_actors.cli import config, halt, paper, resume, run, status, venue
+from kyzlo_actors.cli import config, halt, init, paper, resume, run, status, venue
 from kyzlo_actors.cli.exit_codes import ExitCode
 from kyzlo_actors.domain.errors import BadInput, KyzloError
 
 app = typer.Typer(
     help="KYZLO, an actor-model trading runtime.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(config.app, name="config")
 app.command("halt")(halt.halt)
+app.command("init")(init.init)
 app.command("paper")(paper.paper)
 app.command("resume")(resume.resume)
 app.command("run")(run.run)

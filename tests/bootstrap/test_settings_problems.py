@@ -237,7 +237,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 def test_missing_file_names_the_example(tmp_path: Path) -> None:
     lines = lines_of(tmp_path / "settings.toml", ENVIRON)
     assert len(lines) == 1
-    assert "a missing file cannot be used; copy config/settings.example.toml there" in lines[0]
+    assert "a missing file cannot be used; `kyzlo init` writes one" in lines[0]
 
 
 def test_unreadable_files(tmp_path: Path) -> None:

@@ -3,46 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from kyzlo_actors.bootstrap.setting_names import TOP_LEVEL_NAMES
-from kyzlo_actors.cli import main as door
 from tests.bootstrap.settings_files import ALPACA_SECRET, GOOD, write_settings
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the machine that runs the tests may take part."""
-    for name, about in TOP_LEVEL_NAMES.items():
-        for variable in (name, *about.others):
-            monkeypatch.delenv(variable, raising=False)
-    for variable in ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY"):
-        monkeypatch.delenv(variable, raising=False)
-
-
-@pytest.fixture
-def kyzlo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Kyzlo:
-    """Runs the command line in this process."""
-    return Kyzlo(monkeypatch, capsys)
-
-
-class Kyzlo:
-    """`kyzlo(...)` gives exit code, output and errors."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
-        self._monkeypatch.setattr(sys, "argv", ["kyzlo", *map(str, arguments)])
-        self._monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back afterwards
-        with pytest.raises(SystemExit) as caught:
-            door.main()
-        captured = self._capsys.readouterr()
-        return int(caught.value.code or 0), captured.out, captured.err
+from tests.cli.kyzlo import Kyzlo
 
 
 def test_good_settings(kyzlo: Kyzlo, tmp_path: Path) -> None:
