@@ -5,9 +5,12 @@ Part of a scenario (`behaviour`), and settable while it runs (`/_ctl {"behaviour
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kyzlo_actors.domain.errors import BadInput
 
 
 class Behaviour(BaseModel):
@@ -40,3 +43,25 @@ class Behaviour(BaseModel):
     minute_revision_window_ms: Annotated[int, Field(ge=0, le=3_600_000)] = 120_000
     evict: Literal["oldest", "newest", "random"] = "oldest"
     max_connections: Annotated[int, Field(ge=1, le=1_000)] = 1
+
+
+class Switches:
+    """The switches as they stand: read `now` when it matters, never keep it."""
+
+    def __init__(self, start: Behaviour | None = None) -> None:
+        self.now = start or Behaviour()
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Set some of them.
+
+        Raises: BadInput: no such switch, or a value it cannot have; nothing changed.
+        """
+        try:
+            self.now = Behaviour.model_validate({**self.now.model_dump(), **values})
+        except ValidationError as fault:
+            first = fault.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            known = (
+                f"; known: {', '.join(Behaviour.model_fields)}" if first["type"] == "extra_forbidden" else ""
+            )
+            raise BadInput(f"behaviour.{name}", values.get(name), f"{first['msg']}{known}") from fault

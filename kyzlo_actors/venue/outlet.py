@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
 
+Frame = str | bytes
 MAX_WAITING_FRAMES: Final = 2_000
+_GOODBYE_SECONDS: Final = 1.0
 
 
 class Outlet:
-    """Frames to one connection, in order. At the bound the connection is aborted and `overrun` is set."""
+    """Frames to one connection, in order. At the bound `overrun` is set and the connection ends.
+
+    With a `farewell` (last frame, close code) what still waits is thrown away, and the reader gets that if it reads
+    within a second; without one, or if it does not, the connection is aborted.
+    """
 
     def __init__(
         self,
@@ -19,20 +26,30 @@ class Outlet:
         transport: asyncio.BaseTransport | None,
         *,
         limit: int = MAX_WAITING_FRAMES,
+        farewell: tuple[Frame, int] | None = None,
     ) -> None:
         self.overrun = False
         self._socket = socket
         self._transport = transport
-        self._frames: asyncio.Queue[str | bytes] = asyncio.Queue(maxsize=limit)
+        self._farewell = farewell
+        self._frames: asyncio.Queue[Frame] = asyncio.Queue(maxsize=limit)
         self._task = asyncio.get_running_loop().create_task(self._run())
+        self._goodbye: asyncio.Task[None] | None = None
 
-    def offer(self, frame: str | bytes) -> None:
+    @property
+    def waiting(self) -> int:
+        """Frames that have not left yet."""
+        return self._frames.qsize()
+
+    def offer(self, frame: Frame) -> None:
         """Queue one text (str) or binary (bytes) frame; never waits."""
+        if self.overrun:
+            return
         try:
             self._frames.put_nowait(frame)
         except asyncio.QueueFull:
             self.overrun = True
-            self.abort()
+            self._too_slow()
 
     def abort(self) -> None:
         """Cut the connection without a goodbye."""
@@ -43,7 +60,7 @@ class Outlet:
     async def close(self, code: int, message: str = "") -> None:
         """Send what waits (for at most a second), then the websocket's goodbye."""
         try:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
                 if not self._task.done():
                     await self._frames.join()
                 await self._socket.close(code=code, message=message.encode(), drain=False)
@@ -52,9 +69,27 @@ class Outlet:
         self._task.cancel()
 
     async def end(self) -> None:
-        """The connection is over: stop the task."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        """The connection is over: stop the tasks."""
+        tasks = [task for task in (self._task, self._goodbye) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _too_slow(self) -> None:
+        if self._farewell is None:
+            self.abort()
+            return
+        while not self._frames.empty():
+            self._frames.get_nowait()
+            self._frames.task_done()
+        frame, code = self._farewell
+        self._frames.put_nowait(frame)
+        self._goodbye = asyncio.get_running_loop().create_task(self._close_and_abort(code))
+
+    async def _close_and_abort(self, code: int) -> None:
+        with suppress(ConnectionError, RuntimeError):
+            await self.close(code)
+        self.abort()
 
     async def _run(self) -> None:
         try:
