@@ -121,19 +121,19 @@ def replay(
     skipped: int | None = None
     held: JournalRecord | None = None
     for record in read_journal(journal_directory, from_sequence):
-        if held is not None and not _is_skipped(held, record):
-            replayed += _feed(core, held, observe, log)
+        if held is not None and not is_skipped(held, record):
+            replayed += feed(core, held, observe, log)
             if replayed % _BEAT_EVERY == 0:
                 beat()
         held, last = record, record.seq
     if held is not None and last is not None:
         failed = marker.attempts(last)
-        if failed >= _FAILED_RECOVERIES and _is_input(held):
+        if failed >= _FAILED_RECOVERIES and is_input(held):
             log.critical("input %d ended this actor twice; it is skipped", last)
             skipped = last
         else:
             marker.begin(last, failed + 1)
-            replayed += _feed(core, held, observe, log)
+            replayed += feed(core, held, observe, log)
     return Recovered(last_sequence=last or from_sequence - 1, replayed=replayed, skipped_sequence=skipped)
 
 
@@ -152,16 +152,19 @@ def skip_record(sequence: int) -> bytes:
     return orjson.dumps({"skipped": sequence})
 
 
-def _is_input(record: JournalRecord) -> bool:
+def is_input(record: JournalRecord) -> bool:
+    """Whether the entry is an input of the core."""
     return record.body.startswith(b'{"input"')
 
 
-def _is_skipped(record: JournalRecord, following: JournalRecord) -> bool:
+def is_skipped(record: JournalRecord, following: JournalRecord) -> bool:
+    """Whether the entry after it says that this input was skipped."""
     return following.body.startswith(b'{"skipped"') and orjson.loads(following.body)["skipped"] == record.seq
 
 
-def _feed(core: Core, record: JournalRecord, observe: Callable[[Any], None], log: logging.Logger) -> int:
-    if not _is_input(record):
+def feed(core: Core, record: JournalRecord, observe: Callable[[Any], None], log: logging.Logger) -> int:
+    """Give the entry to the core if it is an input that can be decoded; how many inputs it took."""
+    if not is_input(record):
         return 0
     try:
         event = codec().from_dict(orjson.loads(record.body)["input"])
