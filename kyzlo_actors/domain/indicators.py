@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import sqrt
 
 
 class SimpleMovingAverage:
@@ -48,3 +49,167 @@ class SimpleMovingAverage:
         if len(values) != self.period:
             raise ValueError(f"saved with period {len(values)}, not {self.period}")
         self.count, self._index, self._sum, self._values = int(count), int(index), total, values
+
+
+class RollingMoments:
+    """Mean and standard deviation of the last `period` values, without drift and without subtraction.
+
+    Taking a value out of a running variance loses digits that never come back. Here nothing is taken out: the window
+    is the tail of the last full ring plus the values since, each part updated by Welford's method and joined by
+    Chan's formula (T. Chan, G. Golub, R. LeVeque, "Algorithms for Computing the Sample Variance", The American
+    Statistician 37, 1983). Amortized constant work; equal values give a deviation of exactly zero.
+    """
+
+    __slots__ = ("_head", "_index", "_tails", "_values", "count", "period")
+
+    def __init__(self, period: int) -> None:
+        if period < 1:
+            raise ValueError(f"period must be at least 1, not {period}")
+        self.period = period
+        self.count = 0
+        self._values = [0.0] * period
+        self._index = 0
+        self._head = _NO_MOMENTS
+        self._tails = [_NO_MOMENTS] * period
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `period` values are known."""
+        return self.count >= self.period
+
+    def update(self, value: float) -> None:
+        """Take one value."""
+        self._values[self._index] = value
+        self._head = _with(self._head, value)
+        self._index += 1
+        self.count += 1
+        if self._index == self.period:
+            self._begin_round()
+
+    @property
+    def mean(self) -> float | None:
+        """The mean, or None while fewer than `period` values are known."""
+        return self._joined()[1] if self.is_full else None
+
+    def deviation(self, ddof: int = 0) -> float | None:
+        """The standard deviation with `period - ddof` in the denominator.
+
+        None while fewer than `period` values are known, and where the denominator is not positive.
+        """
+        if not self.is_full or self.period <= ddof:
+            return None
+        return sqrt(self._joined()[2] / (self.period - ddof))
+
+    def save(self) -> list[float]:
+        """`[count, index, *ring]`: everything else follows from it, to the last bit."""
+        return [self.count, self._index, *self._values]
+
+    def load(self, saved: Sequence[float]) -> None:
+        """Become what `save` described. Raises: ValueError: it was saved with another period."""
+        self.count, self._index, self._values = _loaded(saved, self.period)
+        self._tails = self._tails_of(self._index)
+        self._head = _NO_MOMENTS
+        for value in self._values[: self._index]:
+            self._head = _with(self._head, value)
+
+    def _begin_round(self) -> None:
+        self._index = 0
+        self._head = _NO_MOMENTS
+        self._tails = self._tails_of(0)
+
+    def _tails_of(self, first: int) -> list[_Moments]:
+        """For each place from `first` the moments of the ring from there to its end."""
+        tails = [_NO_MOMENTS] * self.period
+        tail = _NO_MOMENTS
+        for place in range(self.period - 1, first - 1, -1):
+            tails[place] = tail = _with(tail, self._values[place])
+        return tails
+
+    def _joined(self) -> _Moments:
+        count_a, mean_a, squares_a = self._tails[self._index]
+        count_b, mean_b, squares_b = self._head
+        count = count_a + count_b
+        delta = mean_b - mean_a
+        share = count_b / count
+        return count, mean_a + delta * share, squares_a + squares_b + delta * delta * count_a * share
+
+
+class RollingExtreme:
+    """The largest (`pick` is max) or smallest (min) of the last `period` values.
+
+    The largest of the tail of the last full ring and of the values since (M. van Herk, "A fast algorithm for local
+    minimum and maximum filters on rectangular and octagonal kernels", Pattern Recognition Letters 13, 1992).
+    Amortized constant work.
+    """
+
+    __slots__ = ("_head", "_index", "_pick", "_tails", "_values", "count", "period")
+
+    def __init__(self, period: int, pick: Callable[[float, float], float]) -> None:
+        if period < 1:
+            raise ValueError(f"period must be at least 1, not {period}")
+        self.period = period
+        self.count = 0
+        self._pick = pick
+        self._values = [0.0] * period
+        self._index = 0
+        self._head: float | None = None
+        self._tails = [0.0] * period
+
+    def update(self, value: float) -> float | None:
+        """Take one value; the extreme, or None while fewer than `period` values are known."""
+        self._values[self._index] = value
+        self._head = value if self._head is None else self._pick(self._head, value)
+        self._index += 1
+        self.count += 1
+        if self._index == self.period:
+            self._index = 0
+            self._head = None
+            self._tails = self._tails_of(0)
+        return self.value
+
+    @property
+    def value(self) -> float | None:
+        """The extreme, or None while fewer than `period` values are known."""
+        if self.count < self.period:
+            return None
+        tail = self._tails[self._index]
+        return tail if self._head is None else self._pick(tail, self._head)
+
+    def save(self) -> list[float]:
+        """`[count, index, *ring]`."""
+        return [self.count, self._index, *self._values]
+
+    def load(self, saved: Sequence[float]) -> None:
+        """Become what `save` described. Raises: ValueError: it was saved with another period."""
+        self.count, self._index, self._values = _loaded(saved, self.period)
+        self._tails = self._tails_of(self._index)
+        self._head = None
+        for value in self._values[: self._index]:
+            self._head = value if self._head is None else self._pick(self._head, value)
+
+    def _tails_of(self, first: int) -> list[float]:
+        tails = [0.0] * self.period
+        tail = self._values[-1]
+        for place in range(self.period - 1, first - 1, -1):
+            tails[place] = tail = self._pick(tail, self._values[place])
+        return tails
+
+
+# Count, mean, and sum of the squared distances from the mean.
+_Moments = tuple[int, float, float]
+_NO_MOMENTS: _Moments = (0, 0.0, 0.0)
+
+
+def _with(moments: _Moments, value: float) -> _Moments:
+    count, mean, squares = moments
+    count += 1
+    delta = value - mean
+    mean += delta / count
+    return count, mean, squares + delta * (value - mean)
+
+
+def _loaded(saved: Sequence[float], period: int) -> tuple[int, int, list[float]]:
+    count, index, *values = saved
+    if len(values) != period:
+        raise ValueError(f"saved with period {len(values)}, not {period}")
+    return int(count), int(index), values

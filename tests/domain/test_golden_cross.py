@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +46,18 @@ def test_equals_exact_fractions(cents: list[int], periods: tuple[int, int], shor
     fast, slow = periods
     cross = GoldenCross(GoldenCrossParameters(fast=fast, slow=slow, allow_short=short))
     assert targets(cross, cents) == naive(cents, fast, slow, short=short)
+
+
+@given(CENTS, PERIODS)
+def test_equals_pandas(cents: list[int], periods: tuple[int, int]) -> None:
+    """Where both averages are known and differ by more than rounding, the side is that of two rolling means."""
+    fast, slow = periods
+    closes = pd.Series(cents, dtype="float64") / 100
+    gap = (closes.rolling(fast).mean() - closes.rolling(slow).mean()).dropna()
+    above = gap[gap.abs() > 1e-7] > 0
+    wanted = above[above != above.shift(fill_value=bool(above.iloc[0]) if len(above) else False)]
+    signals = targets(GoldenCross(GoldenCrossParameters(fast=fast, slow=slow)), cents)
+    assert [(i, t == 10) for i, t in enumerate(signals) if t is not None] == list(wanted.items())
 
 
 @given(CENTS, CENTS, PERIODS)
