@@ -53,12 +53,16 @@ class TradeUpdates:
             self.events_lost += 1
             return
         frame = orjson.dumps({"stream": STREAM, "data": data})
-        due_ns = self._now_ns() + self._faults.delay_events_ms * NS_PER_MILLISECOND
+        due_ns = self._now_ns() + self._delay_ms() * NS_PER_MILLISECOND
         for _ in range(2 if self._faults.strikes("duplicate_events") else 1):
             try:
                 self._waiting.put_nowait((due_ns, frame))
             except asyncio.QueueFull:
                 self.events_lost += 1
+
+    def _delay_ms(self) -> int:
+        rule = self._faults.strike("delay_events_ms")
+        return rule.ms if rule else 0
 
     async def run(self) -> None:
         """Deliver events in order, each when it is due, for ever."""
@@ -67,7 +71,7 @@ class TradeUpdates:
             wait_ns = due_ns - self._now_ns()
             if wait_ns > 0:
                 await asyncio.sleep(wait_ns / NS_PER_SECOND)
-            if self._faults.mute_stream:
+            if self._faults.is_on("mute_stream"):
                 self.events_lost += 1
                 continue
             self.events_sent += 1
