@@ -16,11 +16,13 @@ PERSISTENCE: Final = "persistence"
 MARKET_DATA: Final = "market_data"
 RISK: Final = "risk"
 GUARDIAN: Final = "guardian"
+# What the names of symbol actors begin with.
+SYMBOL: Final = "symbol-"
 
 
 def symbol_actor(symbol: str) -> str:
     """Name of the actor of one symbol."""
-    return f"symbol-{symbol}"
+    return f"{SYMBOL}{symbol}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

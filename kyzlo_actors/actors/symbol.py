@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from kyzlo_actors.actors import full_journal
 from kyzlo_actors.actors.base import KyzloActor
 from kyzlo_actors.actors.control import StartActor
+from kyzlo_actors.actors.layout import SYMBOL
 from kyzlo_actors.actors.registry import Registry, SymbolPlan
 from kyzlo_actors.actors.shell import CoreShell
 from kyzlo_actors.domain.effects import Send
@@ -26,14 +27,12 @@ from kyzlo_actors.infrastructure.mailbox.board import BoardSlot
 from kyzlo_actors.infrastructure.mailbox.latest_tick import TickSlots
 from kyzlo_actors.infrastructure.mailbox.wake import WakeReceiver
 
-SYMBOL_PREFIX: Final = "symbol-"
-
 
 class SymbolActor(KyzloActor):
     """Supervised by a SymbolSupervisor; has one work thread and forks nobody."""
 
     def on_start(self, message: StartActor) -> None:
-        symbol = message.name.removeprefix(SYMBOL_PREFIX)
+        symbol = message.name.removeprefix(SYMBOL)
         self._shell = SymbolShell(message.name, symbol, self.registry, self.row)
         self._shell.start()
 

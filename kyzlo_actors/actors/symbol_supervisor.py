@@ -9,14 +9,15 @@ from thespian.actors import ChildActorExited, WakeupMessage
 
 from kyzlo_actors.actors.base import KyzloActor
 from kyzlo_actors.actors.control import ReviveSymbol, StartActor
-from kyzlo_actors.actors.layout import RISK, symbol_actor
+from kyzlo_actors.actors.layout import RISK, SYMBOL, symbol_actor
 from kyzlo_actors.actors.outbox import Outbox
 from kyzlo_actors.actors.supervision import Supervision
-from kyzlo_actors.actors.symbol import SYMBOL_PREFIX, SymbolActor
+from kyzlo_actors.actors.symbol import SymbolActor
 from kyzlo_actors.domain.effects import Send
 from kyzlo_actors.domain.identity import event_id
 from kyzlo_actors.domain.messages import SymbolQuarantined
 from kyzlo_actors.domain.stamp import Stamp
+from kyzlo_actors.infrastructure.mailbox.board import QUARANTINED
 
 
 class SymbolSupervisor(KyzloActor):
@@ -63,7 +64,7 @@ class SymbolSupervisor(KyzloActor):
 
     def _quarantine(self, name: str, restarts: int) -> None:
         now_ns = self.registry.clock.now_ns()
-        symbol = name.removeprefix(SYMBOL_PREFIX)
+        symbol = name.removeprefix(SYMBOL)
         quarantine_id = event_id("quarantine", self.registry.run_id, symbol, restarts)
         stamp = Stamp.first(quarantine_id, now_ns)
         gone = SymbolQuarantined(
@@ -72,7 +73,7 @@ class SymbolSupervisor(KyzloActor):
             restarts=restarts,
             period_seconds=self.registry.supervision.period_seconds,
         )
-        self.board.row(name).publish(state=2, ready=0)
+        self.board.row(name).publish(state=QUARANTINED, ready=0)
         self._unsent.append(gone)
         self._tell()
 

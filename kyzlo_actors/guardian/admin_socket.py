@@ -1,7 +1,7 @@
 """The admin socket: one JSON line in, one JSON line out, never a wait inside the guardian's loop.
 
 Bounds: 16 connections at once (more wait in the backlog of 16, then are refused), a request of at most 4 KiB, 2 s
-for a request to come and an answer to leave; an answer that is decided later (resume) has `held_seconds`.
+for a request to come and an answer to leave; an answer that is decided later (`Held`) has `held_seconds`.
 """
 
 from __future__ import annotations
@@ -44,20 +44,27 @@ class Peer:
         return f"uid {self.uid} (pid {self.pid})"
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Instead of an answer: it comes later, by `AdminSocket.answer_held` with the same key."""
+
+    key: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Connection:
-    """One client. `held`: its answer comes later."""
+    """One client. `held`: the key under which its answer comes later; "" when none does."""
 
     socket: socket.socket
     peer: Peer
     due_ns: int
     received: bytearray = field(default_factory=bytearray)
     to_send: bytes = b""
-    held: bool = False
+    held: str = ""
 
 
-# The request and who sent it; None = the answer is held back until `AdminSocket.answer_held`.
-Handler = Callable[[Answer, Peer], Answer | None]
+# The request and who sent it.
+Handler = Callable[[Answer, Peer], Answer | Held]
 Register = Callable[[int, Callable[[], None]], None]
 
 
@@ -94,9 +101,9 @@ class AdminSocket:
             if connection.socket.fileno() >= 0 and now_ns > connection.due_ns:
                 self._forget(connection)
 
-    def answer_held(self, answer: Answer) -> None:
-        """Answer the clients whose answers were held back; nobody may be waiting any more."""
-        for connection in [each for each in self._connections.values() if each.held]:
+    def answer_held(self, key: str, answer: Answer) -> None:
+        """Answer the clients whose answers were held back under this key; nobody may be waiting any more."""
+        for connection in [each for each in self._connections.values() if each.held == key]:
             self._answer(connection, answer)
 
     def close(self) -> None:
@@ -156,15 +163,19 @@ class AdminSocket:
         if not isinstance(request, dict):
             self._answer(connection, _refusal("a request is one JSON object on one line"))
             return
-        # Held before it is handled: the answer may come while it is.
-        connection.held = True
+        # Held before it is handled, under the command's name: the answer may come while it is.
+        connection.held = held = str(request.get("cmd"))
         connection.due_ns = self._in(self._held_ns)
         answer = self._handler(request, connection.peer)
-        if answer is not None and connection.held:
+        if connection.held != held:
+            return
+        if isinstance(answer, Held):
+            connection.held = answer.key
+        else:
             self._answer(connection, answer)
 
     def _answer(self, connection: Connection, answer: Answer) -> None:
-        connection.held = False
+        connection.held = ""
         connection.due_ns = self._in(round(TIMEOUT_SECONDS * NS_PER_SECOND))
         # Not orjson: an answer must leave whatever is in it.
         connection.to_send = json.dumps(answer, default=str).encode() + b"\n"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Final, assert_never
 
 from kyzlo_actors.domain.effects import Alert
@@ -11,6 +10,7 @@ from kyzlo_actors.domain.identity import is_ours
 from kyzlo_actors.domain.messages import HaltAcknowledged, HaltFinished, HaltProgressed
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND, NS_PER_SECOND, Severity, TradingState
 from kyzlo_actors.guardian.halt_events import (
+    AnswerRenewal,
     AnswerResume,
     BrokerRead,
     CallDesk,
@@ -32,6 +32,8 @@ from kyzlo_actors.guardian.halt_events import (
     Reexec,
     ResumeRequested,
     SetGate,
+    SettingsChecked,
+    StartAnew,
     StopRequested,
     Ticked,
     Told,
@@ -45,6 +47,7 @@ from kyzlo_actors.guardian.halt_facts import certificate_facts
 from kyzlo_actors.guardian.moment import Moment
 from kyzlo_actors.guardian.procedure import Procedure, Step
 from kyzlo_actors.guardian.proof import HaltSettings, Proof, proof_answer, proof_tick, prove_from
+from kyzlo_actors.guardian.state import GuardianState, Phase, Resume
 from kyzlo_actors.infrastructure.halt_latch import LatchRecord
 
 EXIT_ORDERLY: Final = 0
@@ -54,48 +57,6 @@ _REPEAT_NS: Final = 250 * NS_PER_MILLISECOND
 _REPEAT_ACKNOWLEDGED_NS: Final = NS_PER_SECOND
 # A resume that finds no ready tree (after a re-exec), or no answer of the broker, ends here.
 RESUME_NS: Final = 90 * NS_PER_SECOND
-
-
-class Phase(StrEnum):
-    """Where the guardian is."""
-
-    STARTING = "starting"  # the tree is being started, the gate is shut
-    SHUT = "shut"  # the tree is up, the gate is shut: it was latched when we started
-    TRADING = "trading"
-    HALTING = "halting"
-    HALTED = "halted"  # the tree is gone; the certificate is written (and is improved until it is proven)
-    STOPPING = "stopping"
-    FAILING = "failing"  # the tree died on its own: the rest is killed, systemd starts us again
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resume:
-    """A resume under way: by whom, why, since when, and its desk call (0: not made yet)."""
-
-    by: str
-    reason: str
-    begun: Moment
-    call: int = 0
-    clearing: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardianState:
-    """Everything the guardian knows. `answered` is the time of the tree's last ping answer; `resume_refused` why the
-    last resume was refused: over a re-exec nobody is left to be answered."""
-
-    phase: Phase
-    started: Moment
-    record: LatchRecord | None = None
-    answered: Moment | None = None
-    broker_ready: bool = False
-    procedure: Procedure | None = None
-    resume: Resume | None = None
-    resume_refused: str = ""
-    stop_after: bool = False
-    failing_since_ns: int = 0
-    last_call: int = 0
 
 
 class HaltCore:
@@ -176,6 +137,8 @@ class _Turn:
                 self._latch_cleared()
             case LatchClearFailed():
                 self._refuse_resume(event.error)
+            case SettingsChecked():
+                self._settings_checked(event)
             case _:
                 assert_never(event)
 
@@ -197,6 +160,12 @@ class _Turn:
                     phase=Phase.HALTING,
                     stop_after=True,
                 )
+            case Phase.RENEWING:
+                # Not left to the next start to find: the latch may not have got into its file.
+                self._begin(
+                    _being_killed(Procedure.of_halt(event.record, event.at)), Phase.HALTING, event.record
+                )
+                self.effects.append(KillTree())
             case _:
                 # FAILING ends in a start that finds the latch and proves it.
                 pass
@@ -234,6 +203,10 @@ class _Turn:
                 else:
                     self._begin(Procedure.of_stop(at), Phase.STOPPING, state.record)
                     self._set(stop_after=True)
+            case Phase.RENEWING:
+                self._begin(_being_killed(Procedure.of_stop(at)), Phase.STOPPING, state.record)
+                self._set(stop_after=True)
+                self.effects.append(KillTree())
             case Phase.FAILING | Phase.ENDED:
                 pass
             case _:
@@ -280,7 +253,7 @@ class _Turn:
         match self.state.phase:
             case Phase.STARTING | Phase.SHUT | Phase.TRADING:
                 self._refuse_resume(f"the tree died: {event.what}")
-                self._set(phase=Phase.FAILING, failing_since_ns=event.at.monotonic_ns)
+                self._set(phase=Phase.FAILING, killing_since_ns=event.at.monotonic_ns)
                 self._alert("TREE_DIED", event.what)
                 self.effects += [SetGate(state=TradingState.HALTED), KillTree()]
             case Phase.HALTING | Phase.STOPPING if self._procedure().step in (Step.GRACE, Step.ENDING):
@@ -299,8 +272,12 @@ class _Turn:
         self._set(procedure=self._procedure().at_step(Step.KILLING, at))
 
     def _tree_killed(self, event: TreeKilled) -> None:
-        if self.state.phase is Phase.FAILING:
+        if self.state.phase is Phase.FAILING or (self.state.phase is Phase.RENEWING and event.left):
+            # Beside what still lives no second tree may start in this process: systemd starts us again.
             self._exit(EXIT_TREE_DIED)
+            return
+        if self.state.phase is Phase.RENEWING:
+            self.effects.append(StartAnew())
             return
         procedure = self.state.procedure
         if procedure is not None and procedure.step is Step.PROVING and procedure.gone is not None:
@@ -323,8 +300,8 @@ class _Turn:
     def _ticked(self, event: Ticked) -> None:
         self._set(broker_ready=event.broker_ready)
         at, state = event.at, self.state
-        if state.phase is Phase.FAILING:
-            if at.monotonic_ns - state.failing_since_ns >= self.settings.kill_ns:
+        if state.phase in (Phase.FAILING, Phase.RENEWING):
+            if at.monotonic_ns - state.killing_since_ns >= self.settings.kill_ns:
                 self._exit(EXIT_TREE_DIED)
             return
         if state.phase in (Phase.STARTING, Phase.SHUT, Phase.TRADING):
@@ -475,6 +452,28 @@ class _Turn:
             self._set(resume=None, resume_refused=why)
             self.effects.append(AnswerResume(accepted=False, detail=why))
 
+    # --- new settings --------------------------------------------------------------------------------------------
+
+    def _settings_checked(self, event: SettingsChecked) -> None:
+        """Take the new settings by a new start. Crash-only: orders and positions stand, and are reconciled then."""
+        phase = self.state.phase
+        if event.problem:
+            self._answer_renewal(event.problem, accepted=False)
+        elif phase is Phase.HALTED:
+            self._answer_renewal("it is halted: the next resume starts with the new settings", accepted=True)
+        elif phase not in (Phase.SHUT, Phase.TRADING):
+            self._answer_renewal(f"the guardian is {phase}: try again when that is over", accepted=False)
+        elif self.state.resume is not None:
+            self._answer_renewal("a resume is under way: try again when that is over", accepted=False)
+        else:
+            self._set(phase=Phase.RENEWING, killing_since_ns=event.at.monotonic_ns)
+            self._answer_renewal("every symbol is rebuilt", accepted=True)
+            # Nobody may begin an order that the kill would cut in two.
+            self.effects += [SetGate(state=TradingState.HALTED), KillTree()]
+
+    def _answer_renewal(self, detail: str, *, accepted: bool) -> None:
+        self.effects.append(AnswerRenewal(accepted=accepted, detail=detail))
+
     # --- small things --------------------------------------------------------------------------------------------
 
     def _procedure(self) -> Procedure:
@@ -490,6 +489,10 @@ class _Turn:
     def _exit(self, code: int) -> None:
         self._set(phase=Phase.ENDED)
         self.effects.append(Exit(code=code))
+
+
+def _being_killed(procedure: Procedure) -> Procedure:
+    return replace(procedure, step=Step.KILLING)
 
 
 def _unproven(procedure: Procedure) -> str:

@@ -125,6 +125,14 @@ class ResumeRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsChecked:
+    """New settings are to be taken, and were checked: `problem` says why they cannot be, "" that they can."""
+
+    at: Moment
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HaltRepeated:
     """Somebody asked to halt what is halted: a resume under way must not win over that."""
 
@@ -158,6 +166,7 @@ GuardianEvent = (
     | DeskEvent
     | StopRequested
     | ResumeRequested
+    | SettingsChecked
     | HaltRepeated
     | LatchCleared
     | LatchClearFailed
@@ -241,6 +250,19 @@ class Reexec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRenewal:
+    """Tell whoever asked for the new settings what came of it."""
+
+    accepted: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAnew:
+    """Become a new process of the same command line: it reads the new settings and recovers as after a crash."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
     """End the guardian."""
 
@@ -257,6 +279,8 @@ GuardianEffect = (
     | ClearLatch
     | AnswerResume
     | Reexec
+    | AnswerRenewal
+    | StartAnew
     | Exit
     | Alert
 )

@@ -5,12 +5,11 @@ Not an actor, and it never waits: what blocks (pings, kills, the broker) runs on
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
 from collections.abc import Mapping
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 from kyzlo_actors.actors.layout import BROKER, GUARDIAN, KILL_SWITCH
 from kyzlo_actors.actors.registry import Registry
@@ -19,14 +18,16 @@ from kyzlo_actors.domain.effects import Alert
 from kyzlo_actors.domain.errors import Fatal
 from kyzlo_actors.domain.identity import event_id
 from kyzlo_actors.domain.messages import HaltAcknowledged, HaltFinished, HaltOrdered, HaltProgressed
+from kyzlo_actors.domain.operator import SymbolRestricted
 from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_SECOND, TradingState
-from kyzlo_actors.guardian.admin_socket import AdminSocket, Answer, Peer
+from kyzlo_actors.guardian.admin_socket import AdminSocket, Answer, Held, Peer
 from kyzlo_actors.guardian.certificate import certificate_text
 from kyzlo_actors.guardian.certificate_store import CertificateStore
 from kyzlo_actors.guardian.desk_thread import DeskThread
-from kyzlo_actors.guardian.halt_core import EXIT_TREE_DIED, RESUME_NS, HaltCore, Phase, Resume
+from kyzlo_actors.guardian.halt_core import EXIT_TREE_DIED, RESUME_NS, HaltCore
 from kyzlo_actors.guardian.halt_events import (
+    AnswerRenewal,
     AnswerResume,
     CallDesk,
     ClearLatch,
@@ -43,6 +44,7 @@ from kyzlo_actors.guardian.halt_events import (
     ReopenDesk,
     ResumeRequested,
     SetGate,
+    StartAnew,
     StopRequested,
     Ticked,
     Told,
@@ -52,7 +54,10 @@ from kyzlo_actors.guardian.inbox import Inbox
 from kyzlo_actors.guardian.moment import Moment
 from kyzlo_actors.guardian.options import RESUME_VARIABLE, GuardianOptions
 from kyzlo_actors.guardian.service_manager import ServiceManager
+from kyzlo_actors.guardian.settings_check import RENEWAL, SettingsCheck
+from kyzlo_actors.guardian.state import Phase, Resume
 from kyzlo_actors.guardian.status import status_of
+from kyzlo_actors.guardian.symbol_commands import SymbolCommands
 from kyzlo_actors.guardian.tree_watch import TreeWatch
 from kyzlo_actors.infrastructure.halt_latch import GateByte, HaltLatch, LatchRecord
 from kyzlo_actors.infrastructure.mailbox.board import Board
@@ -123,6 +128,8 @@ class Guardian:
             unregister=self._mailbox.unregister,
             held_seconds=RESUME_NS / NS_PER_SECOND + 5,
         )
+        self._symbols = SymbolCommands(layout, self._clock, self._admin.answer_held)
+        self._settings = SettingsCheck(self._options, self._clock, self._inbox.post)
         self._desk = DeskThread(self._registry.open_desk, self._clock, self._inbox.post)
         self._watch = TreeWatch(self._tree, self._clock, self._inbox.post)
         if self._options.handle_signals:
@@ -145,6 +152,7 @@ class Guardian:
         self._admin.close()
         self._mailbox.close()
         self._kill_switch.close()
+        self._symbols.close()
         self._inbox.close()
         self._service.close()
 
@@ -159,6 +167,7 @@ class Guardian:
         self._look_at_latch()
         broker_ready = bool(self._board.row(BROKER).snapshot().ready)
         self._handle(Ticked(at=self._now(), broker_ready=broker_ready))
+        self._symbols.turn()
         self._admin.turn()
         self._tell_service_manager()
 
@@ -172,6 +181,8 @@ class Guardian:
         except (Fatal, TypeError) as error:
             _log.warning("the guardian's mailbox holds something else: %s", error)
             return
+        if isinstance(message, SymbolRestricted):
+            self._symbols.told(message)
         if isinstance(message, HaltFinished):
             self._watch.expect_end()
         if isinstance(message, HaltAcknowledged | HaltProgressed | HaltFinished):
@@ -219,7 +230,7 @@ class Guardian:
 
     # --- admin socket --------------------------------------------------------------------------------------------
 
-    def _on_request(self, request: Answer, peer: Peer) -> Answer | None:
+    def _on_request(self, request: Answer, peer: Peer) -> Answer | Held:
         reason = str(request.get("reason") or "").strip()[:REASON_CHARS]
         match request.get("cmd"):
             case "halt":
@@ -232,15 +243,28 @@ class Guardian:
             case "resume":
                 _log.warning("resume asked by %s: %s", peer, reason)
                 self._handle(ResumeRequested(at=self._now(), by=str(peer), reason=reason))
-                return None
+                return Held("resume")
+            case "pause" | "release" if self._core.state.phase not in _TREE_PHASES:
+                return {"ok": False, "error": f"the guardian is {self._core.state.phase}: no actor runs"}
+            case "pause" | "release":
+                _log.warning("%s of %s asked by %s: %s", request["cmd"], request.get("symbol"), peer, reason)
+                return self._symbols.begin(request, reason, peer)
+            case "renew":
+                _log.warning("new settings asked by %s: %s", peer, reason)
+                return self._settings.begin(request)
             case "status":
-                return status_of(self._core.state, self._gate.state, self._board, self._registry)
+                return status_of(
+                    self._core.state, self._gate.state, self._board, self._registry, self._options
+                )
             case "certificate":
                 fields = self._certificates.newest(str(request.get("halt_id")))
                 text = certificate_text(fields) if fields else None
                 return {"ok": True, "certificate": fields, "text": text}
             case _:
-                return {"ok": False, "error": "cmd is one of halt, status, resume, certificate"}
+                return {
+                    "ok": False,
+                    "error": "cmd is one of halt, status, resume, certificate, pause, release, renew",
+                }
 
     def _halt(self, *, by: str, reason: str, code: str) -> tuple[LatchRecord, bool]:
         """Latch, and begin at once. Returns the record, and whether it is in the file."""
@@ -285,10 +309,11 @@ class Guardian:
             case ClearLatch():
                 self._clear_latch(effect)
             case AnswerResume():
-                _log.warning("resume: %s", effect.detail)
-                key = "detail" if effect.accepted else "error"
-                state = str(self._core.state.phase)
-                self._admin.answer_held({"ok": effect.accepted, key: effect.detail, "state": state})
+                self._answer_held("resume", effect)
+            case AnswerRenewal():
+                self._answer_held(RENEWAL, effect)
+            case StartAnew():
+                self._start_anew()
             case Reexec():
                 self._reexec(effect)
             case Exit():
@@ -297,6 +322,12 @@ class Guardian:
                 _log.critical("%s: %s", effect.code, effect.text, extra={"code": effect.code})
             case _:
                 assert_never(effect)
+
+    def _answer_held(self, key: str, effect: AnswerResume | AnswerRenewal) -> None:
+        _log.warning("%s: %s", key, effect.detail)
+        field = "detail" if effect.accepted else "error"
+        state = str(self._core.state.phase)
+        self._admin.answer_held(key, {"ok": effect.accepted, field: effect.detail, "state": state})
 
     def _set_gate(self, state: TradingState) -> None:
         # Somebody may have latched since the last look; then the next look halts.
@@ -336,18 +367,33 @@ class Guardian:
         self._handle(LatchCleared(at=self._now()))
 
     def _reexec(self, effect: Reexec) -> None:
-        given = os.environ if self._options.environment is None else self._options.environment
-        resume = json.dumps({"by": effect.by, "reason": effect.reason})
         try:
-            self._options.reexec({**given, **self._service.popped, RESUME_VARIABLE: resume})
+            self._become({RESUME_VARIABLE: Resume.text_of(by=effect.by, reason=effect.reason)})
         except OSError as error:
             _log.critical("the guardian cannot start anew: %s; it stays halted", error)
+
+    def _start_anew(self) -> None:
+        # A signal that was only counted would be lost with this process.
+        self._on_signals()
+        if self._core.state.phase is not Phase.RENEWING:
+            return
+        _log.warning("starting anew with new settings")
+        try:
+            self._become({})
+        except OSError as error:
+            # The tree is gone and nothing was canceled: systemd starts us again, which does the same.
+            _log.critical("the guardian cannot start anew: %s", error)
+            self._exit_code = EXIT_TREE_DIED
+
+    def _become(self, more: Mapping[str, str]) -> None:
+        given = os.environ if self._options.environment is None else self._options.environment
+        self._options.reexec({**given, **self._service.popped, **more})
 
     # --- start ---------------------------------------------------------------------------------------------------
 
     def _first_core(self) -> HaltCore:
         now = self._now()
-        asked = _asked_resume(os.environ.pop(RESUME_VARIABLE, None), now)
+        asked = Resume.carried(os.environ.pop(RESUME_VARIABLE, None), now)
         record = self._latch.read()
         certificate = self._certificates.newest(record.halt_id) if record else None
         proven = certificate is not None and certificate.get("proven") is True
@@ -355,16 +401,3 @@ class Guardian:
 
     def _now(self) -> Moment:
         return Moment.of(self._clock)
-
-
-def _asked_resume(text: str | None, now: Moment) -> Resume | None:
-    """The resume that the process before the re-exec was asked for."""
-    if not text:
-        return None
-    try:
-        asked: Any = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(asked, Mapping) or not asked.get("by") or not asked.get("reason"):
-        return None
-    return Resume(by=str(asked["by"]), reason=str(asked["reason"]), begun=now)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Protocol
 
 from kyzlo_actors.actors.registry import Registry
@@ -43,10 +44,15 @@ def become(environment: Mapping[str, str]) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardianOptions:
     """`halt`: times and bounds of a halt. `environment`: what a re-exec starts with, before what was popped from it
-    (bootstrap gives its own copy when it removes secrets from `os.environ`). The rest is for tests."""
+    (bootstrap gives its own copy when it removes secrets from `os.environ`). `settings_path`, `live`: what it was
+    started with. `check_settings`: why what stands in that file now cannot be taken, "" when it can; it may block, for
+    a bounded time. The rest is for tests."""
 
     halt: HaltSettings = field(default_factory=HaltSettings)
     environment: Mapping[str, str] | None = None
+    settings_path: Path | None = None
+    live: bool = False
+    check_settings: Callable[[], str] | None = None
     launch: Callable[[Registry], RunningTree] = launch_tree
     reexec: Callable[[Mapping[str, str]], None] = become
     handle_signals: bool = True

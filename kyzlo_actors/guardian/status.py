@@ -6,15 +6,18 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from kyzlo_actors.actors.layout import BROKER
+from kyzlo_actors.actors.layout import BROKER, SYMBOL
 from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.domain.values import NS_PER_SECOND, TradingState
-from kyzlo_actors.guardian.halt_core import GuardianState
+from kyzlo_actors.guardian.options import GuardianOptions
 from kyzlo_actors.guardian.procedure import Procedure
-from kyzlo_actors.infrastructure.mailbox.board import NO_SIGNAL, Board, BoardRow
+from kyzlo_actors.guardian.state import GuardianState
+from kyzlo_actors.infrastructure.mailbox.board import NO_SIGNAL, QUARANTINED, Board, BoardRow
 
 
-def status_of(state: GuardianState, gate: TradingState, board: Board, registry: Registry) -> dict[str, Any]:
+def status_of(
+    state: GuardianState, gate: TradingState, board: Board, registry: Registry, options: GuardianOptions
+) -> dict[str, Any]:
     """The answer as plain data. Ages in seconds, money in dollars, positions in signed shares."""
     now_ns = registry.clock.monotonic_ns()
     record = state.record
@@ -27,6 +30,8 @@ def status_of(state: GuardianState, gate: TradingState, board: Board, registry: 
         "pid": os.getpid(),
         "state_directory": str(registry.layout.state_directory),
         "runtime_directory": str(registry.layout.runtime_directory),
+        "settings": str(options.settings_path) if options.settings_path else None,
+        "live": options.live,
         "up_seconds": (now_ns - state.started.monotonic_ns) / NS_PER_SECOND,
         "broker_ready": state.broker_ready,
         # BrokerActor opens positions only while its book is proven equal to the broker's; exits go on.
@@ -60,6 +65,8 @@ def _actor(row: BoardRow, now_ns: int) -> dict[str, Any]:
         "restarts": row.restarts,
         "beat_age_seconds": (now_ns - row.beat_ns) / NS_PER_SECOND if row.beat_ns else None,
         "ready": bool(row.ready),
+        "paused": bool(row.paused),
+        "quarantined": row.name.startswith(SYMBOL) and row.state == QUARANTINED,
         "position": row.position,
         "realized_pnl": row.realized_pnl,
         "unrealized_pnl": row.unrealized_pnl,

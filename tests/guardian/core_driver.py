@@ -7,7 +7,7 @@ from kyzlo_actors.domain.messages import HaltAcknowledged, HaltFinished, HaltPro
 from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_SECOND, TradingState
 from kyzlo_actors.guardian.certificate import CertificateFacts
-from kyzlo_actors.guardian.halt_core import HaltCore, Resume
+from kyzlo_actors.guardian.halt_core import HaltCore
 from kyzlo_actors.guardian.halt_events import (
     AnswerResume,
     BrokerRead,
@@ -29,6 +29,7 @@ from kyzlo_actors.guardian.halt_events import (
 )
 from kyzlo_actors.guardian.moment import Moment
 from kyzlo_actors.guardian.proof import HaltSettings
+from kyzlo_actors.guardian.state import Resume
 from kyzlo_actors.infrastructure.halt_latch import LatchRecord
 
 START_NS = 1_700_000_000_000_000_000

@@ -89,6 +89,7 @@ class GuardianInThread:
         self.reexecs: list[dict[str, str]] = []
         registry = registry_of(state, runtime, desk)
         cancel = tree.pop("cancel", desk.cancel_all)
+        about = {name: tree.pop(name) for name in ("settings_path", "live", "check_settings") if name in tree}
         trees: list[FakeTree] = []
 
         def launch(given: Registry) -> FakeTree:
@@ -100,6 +101,7 @@ class GuardianInThread:
             launch=launch,
             reexec=lambda environment: self.reexecs.append(dict(environment)),
             handle_signals=False,
+            **about,
         )
         self.guardian = Guardian(registry, options)
         self.tree = trees[0]

@@ -11,7 +11,6 @@ from kyzlo_actors.domain.effects import Alert
 from kyzlo_actors.domain.messages import HaltFinished
 from kyzlo_actors.domain.order import OrderStatus
 from kyzlo_actors.domain.values import TradingState
-from kyzlo_actors.guardian.halt_core import Resume
 from kyzlo_actors.guardian.halt_events import (
     BrokerRead,
     CallDesk,
@@ -30,6 +29,7 @@ from kyzlo_actors.guardian.halt_events import (
     TreeDied,
     TreeEnded,
 )
+from kyzlo_actors.guardian.state import Resume
 from tests.fakes.broker_desk import broker_order
 from tests.guardian.core_driver import RECORD, CoreDriver
 

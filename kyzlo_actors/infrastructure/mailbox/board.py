@@ -16,6 +16,8 @@ from kyzlo_actors.infrastructure.mailbox.mapped_file import HEADER_BYTES, Mapped
 
 # A zero-filled row has no signal; the word holds signal + 2.
 NO_SIGNAL: Final = -2
+# `state` of a symbol's row once its supervisor gave it up.
+QUARANTINED: Final = 2
 _LAYOUT: Final = "board 1"
 _ROW_WORDS: Final = 16
 
