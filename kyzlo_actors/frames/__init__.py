@@ -1,0 +1,1 @@
+"""Strategies over DataFrames of closed bars: the only room that knows pandas."""
