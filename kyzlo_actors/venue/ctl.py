@@ -11,6 +11,7 @@ from aiohttp import web
 from kyzlo_actors.domain.errors import BadInput, Recoverable
 from kyzlo_actors.venue.alpaca_json import money
 from kyzlo_actors.venue.alpaca_orders import AlpacaOrders
+from kyzlo_actors.venue.behaviour import Switches
 from kyzlo_actors.venue.desk import Desk
 from kyzlo_actors.venue.faults import Faults
 from kyzlo_actors.venue.feed import Feed
@@ -29,6 +30,7 @@ class Ctl:
         *,
         desk: Desk,
         faults: Faults,
+        switches: Switches,
         feed: Feed,
         orders: AlpacaOrders,
         updates: TradeUpdates,
@@ -37,6 +39,7 @@ class Ctl:
     ) -> None:
         self._desk = desk
         self._faults = faults
+        self._switches = switches
         self._feed = feed
         self._orders = orders
         self._updates = updates
@@ -103,9 +106,7 @@ class Ctl:
         self._polygon.abort_all()
 
     async def _stream_frames(self, value: Any) -> None:
-        if value not in ("binary", "text"):
-            raise BadInput("stream_frames", value, "give binary or text")
-        self._updates.binary = value == "binary"
+        self._switches.change({"stream_frames": value})
 
     def _state(self) -> dict[str, Any]:
         engine = self._desk.engine

@@ -81,6 +81,19 @@ class FramePart(_Part):
     frames: Annotated[tuple[tuple[Mapping[str, Any], ...], ...], Field(max_length=1_000)]
 
 
+class StreamsPart(_Part):
+    """The broker's sockets. One that answers no ping for `reap_seconds` is forgotten.
+
+    `data_*` are the market-data stream's: feeds in the plan, sockets and symbols at once, seconds to authenticate.
+    """
+
+    reap_seconds: Annotated[float, Field(gt=0, le=3_600)] = 90.0
+    data_feeds: tuple[str, ...] = ("iex", "sip", "test")
+    data_max_connections: Annotated[int, Field(ge=1, le=1_000)] = 1
+    data_max_symbols: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    data_auth_seconds: Annotated[float, Field(gt=0, le=3_600)] = 10.0
+
+
 class HistoryPart(_Part):
     """Aggregates of one symbol that are answered as they stand, instead of computed ones; `t` in ms UTC."""
 
@@ -174,6 +187,7 @@ class Scenario(_Part):
     market: MarketPart = MarketPart()
     clock: ClockPart = ClockPart()
     behaviour: Behaviour = Behaviour()
+    streams: StreamsPart = StreamsPart()
     fill_plans: Annotated[tuple[FillPlanPart, ...], Field(max_length=1_000)] = ()
     frames: Annotated[tuple[FramePart, ...], Field(max_length=1_000)] = ()
     history: Annotated[tuple[HistoryPart, ...], Field(max_length=1_000)] = ()

@@ -19,6 +19,7 @@ from kyzlo_actors.replay.matching import AccountTerms, MatchingEngine
 from kyzlo_actors.venue.alpaca_orders import AlpacaOrders
 from kyzlo_actors.venue.alpaca_positions import AlpacaPositions
 from kyzlo_actors.venue.alpaca_rest import AlpacaRest
+from kyzlo_actors.venue.behaviour import Switches
 from kyzlo_actors.venue.calendar import VenueCalendar
 from kyzlo_actors.venue.clock import NowNs, wall_clock_ns
 from kyzlo_actors.venue.ctl import Ctl
@@ -112,7 +113,10 @@ def build(options: VenueOptions, now_ns: NowNs) -> VenueParts:
     Raises: BadInput: the scenario cannot be used.
     """
     scenario = load_scenario(options.scenario)
-    faults = Faults()
+    faults = Faults(options.seed)
+    for fault in scenario.faults:
+        faults.apply(fault)
+    switches = Switches(scenario.behaviour)
     calendar = VenueCalendar(scenario.calendar.rules)
     market = Market(scenario, seed=options.seed, speed=options.speed, is_open=calendar.is_open)
     gate = Gate(
@@ -122,12 +126,28 @@ def build(options: VenueOptions, now_ns: NowNs) -> VenueParts:
         faults=faults,
     )
     polygon_key = options.polygon_key or scenario.keys.polygon_key
-    updates = TradeUpdates(check_keys=gate.check_keys, faults=faults, now_ns=now_ns)
+    updates = TradeUpdates(
+        check_keys=gate.check_keys,
+        faults=faults,
+        switches=switches,
+        reap_seconds=scenario.streams.reap_seconds,
+    )
     polygon = PolygonStream(key=polygon_key, faults=faults)
     desk = _desk(options, scenario, market, calendar, now_ns, updates)
+    if faults.hold_fills:
+        desk.hold_fills(True)
     feed = Feed(market, calendar, now_ns, _Ears(desk, polygon))
     orders = AlpacaOrders(desk, faults)
-    ctl = Ctl(desk=desk, faults=faults, feed=feed, orders=orders, updates=updates, polygon=polygon, gate=gate)
+    ctl = Ctl(
+        desk=desk,
+        faults=faults,
+        switches=switches,
+        feed=feed,
+        orders=orders,
+        updates=updates,
+        polygon=polygon,
+        gate=gate,
+    )
     routes = (
         *AlpacaRest(desk).routes(gate),
         *orders.routes(gate),

@@ -3,144 +3,301 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import heapq
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
-import orjson
 from aiohttp import WSMsgType, web
 
-from kyzlo_actors.domain.values import NS_PER_MILLISECOND, NS_PER_SECOND
-from kyzlo_actors.venue.clock import NowNs
+from kyzlo_actors.venue.behaviour import Switches
 from kyzlo_actors.venue.faults import Faults
-from kyzlo_actors.venue.outlet import Outlet
+from kyzlo_actors.venue.http import error
+from kyzlo_actors.venue.malformed import Malformed, malformed
+from kyzlo_actors.venue.outlet import Frame, Outlet
+from kyzlo_actors.venue.stream_wire import MAX_CLIENT_BYTES, Wire, asks_for_msgpack, packed, unpacked
 
 STREAM: Final = "trade_updates"
+# For `refuse`.
+FOR_EVER: Final = math.inf
+TOO_MANY_REQUESTS: Final = 42910000
 # Events that wait for a delay to pass; beyond it the newest is lost, and counted.
-_MAX_WAITING_EVENTS: Final = 10_000
-_MAX_CLIENT_BYTES: Final = 64 * 1024
+MAX_WAITING_EVENTS: Final = 10_000
+# Events that can be sent again; beyond it the oldest is forgotten.
+MAX_REMEMBERED: Final = 1_000
+# Open sockets; one more is refused like one too many.
+MAX_SOCKETS: Final = 1_000
+# How long a swapped event waits for the one that goes before it.
+_SWAP_SECONDS: Final = 1.0
+_MS_PER_SECOND: Final = 1_000
+# aiohttp pings after this share of the time and gives up after half of that again without an answer.
+_PING_SHARE: Final = 2 / 3
+_NORMAL: Final = 1000
+_ABNORMAL: Final = 1006
+_LEG_CLASSES: Final = ("bracket", "oco", "oto")
 
 CheckKeys = Callable[[str, str], bool]
 
 
-class TradeUpdates:
-    """The stream's server side: who listens, and what they are told."""
+@dataclass(slots=True, eq=False)
+class _Client:
+    outlet: Outlet
+    msgpack: bool
+    authorized: bool = False
+    listening: bool = False
 
-    def __init__(self, *, check_keys: CheckKeys, faults: Faults, now_ns: NowNs, binary: bool = True) -> None:
-        # The paper host sends binary frames that hold JSON, the live host text.
-        self.binary = binary
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """An event on its way: `where` is what fault rules look at; `raw` is sent as it stands instead of `body`."""
+
+    where: dict[str, str]
+    body: dict[str, Any]
+    raw: bytes | None
+    times: int
+
+
+class TradeUpdates:
+    """The stream's server side: who listens, and what they are told.
+
+    A socket that answers no ping for `reap_seconds` is forgotten.
+    """
+
+    def __init__(
+        self, *, check_keys: CheckKeys, faults: Faults, switches: Switches, reap_seconds: float = 90.0
+    ) -> None:
         self.events_sent = 0
         self.events_lost = 0
         self._check_keys = check_keys
         self._faults = faults
-        self._now_ns = now_ns
-        self._listening: set[Outlet] = set()
-        self._connected: set[Outlet] = set()
-        self._waiting: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(maxsize=_MAX_WAITING_EVENTS)
+        self._switches = switches
+        self._ping_seconds = reap_seconds * _PING_SHARE
+        self._clients: dict[_Client, None] = {}
+        self._recent: deque[dict[str, Any]] = deque(maxlen=MAX_REMEMBERED)
+        self._waiting: list[tuple[float, int, _Waiting]] = []
+        self._serial = count()
+        self._newest_due = 0.0
+        self._swapped: _Waiting | None = None
+        self._wake = asyncio.Event()
+        self._refusal: tuple[float, int] = (0.0, 429)
 
     @property
     def connections(self) -> int:
         """Open sockets, listening or not."""
-        return len(self._connected)
+        return len(self._clients)
 
     @property
     def listeners(self) -> int:
         """Sockets that get events."""
-        return len(self._listening)
+        return sum(client.listening for client in self._clients)
+
+    # ---------------------------------------------------------------- what is told
 
     def publish(self, data: dict[str, Any]) -> None:
         """Tell the listeners of one event, unless a fault swallows it."""
-        if self._faults.strikes("drop_events"):
+        where = _where(data)
+        self._recent.append(data)
+        if self._swallowed(where, data["order"]):
             self.events_lost += 1
             return
-        frame = orjson.dumps({"stream": STREAM, "data": data})
-        due_ns = self._now_ns() + self._delay_ms() * NS_PER_MILLISECOND
-        for _ in range(2 if self._faults.strikes("duplicate_events") else 1):
-            try:
-                self._waiting.put_nowait((due_ns, frame))
-            except asyncio.QueueFull:
-                self.events_lost += 1
+        body = {"stream": STREAM, "data": data}
+        broken = self._faults.strike("malformed_events", **where)
+        event = _Waiting(
+            where=where,
+            body=body,
+            raw=malformed(broken.kind, body) if broken else None,
+            times=2 if self._faults.strike("duplicate_events", **where) else 1,
+        )
+        due = self._due(where)
+        swapped, self._swapped = self._swapped, None
+        if swapped is None and self._faults.strike("swap_events", **where):
+            self._swapped = event
+            self._put(due + _SWAP_SECONDS, event)
+            return
+        self._put(due, event)
+        if swapped is not None and swapped.times:
+            self._put(due, _Waiting(swapped.where, swapped.body, swapped.raw, swapped.times))
+            swapped.times = 0
 
-    def _delay_ms(self) -> int:
-        rule = self._faults.strike("delay_events_ms")
-        return rule.ms if rule else 0
+    def replay(self, *, after_ms: int, order: str = "", last: int = MAX_REMEMBERED) -> int:
+        """Send the `last` remembered events (of orders whose id begins so) again in `after_ms`; returns how many."""
+        chosen = [data for data in self._recent if _is_of(_where(data), order)][-last:]
+        due = _now() + after_ms / _MS_PER_SECOND
+        for data in chosen:
+            self._put(due, _Waiting(_where(data), {"stream": STREAM, "data": data}, None, 1))
+        return len(chosen)
+
+    def inject(self, kind: Malformed) -> None:
+        """Send a broken frame; it looks like the newest event as far as that kind of breakage lets it."""
+        data = self._recent[-1] if self._recent else {"event": "new", "order": {}}
+        body = {"stream": STREAM, "data": data}
+        self._put(_now(), _Waiting(_where(data), body, malformed(kind, body), 1))
 
     async def run(self) -> None:
-        """Deliver events in order, each when it is due, for ever."""
+        """Deliver events, each when it is due, for ever."""
         while True:
-            due_ns, frame = await self._waiting.get()
-            wait_ns = due_ns - self._now_ns()
-            if wait_ns > 0:
-                await asyncio.sleep(wait_ns / NS_PER_SECOND)
-            if self._faults.is_on("mute_stream"):
-                self.events_lost += 1
-                continue
-            self.events_sent += 1
-            for outlet in tuple(self._listening):
-                self._send(outlet, frame)
+            self._wake.clear()
+            wait_seconds = self._deliver()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait_seconds)
+
+    # ---------------------------------------------------------------- who listens
 
     def abort_all(self) -> int:
         """Cut every connection without a goodbye; returns how many."""
-        cut = tuple(self._connected)
-        self._listening.clear()
-        for outlet in cut:
-            outlet.abort()
+        cut = tuple(self._clients)
+        for client in cut:
+            client.listening = False
+            client.outlet.abort()
         return len(cut)
 
     async def close_all(self, code: int) -> None:
-        """Say goodbye to every connection."""
-        await asyncio.gather(*(outlet.close(code) for outlet in tuple(self._connected)))
+        """Say goodbye to every connection; 1006 is to say none."""
+        if code == _ABNORMAL:
+            self.abort_all()
+            return
+        closing = tuple(self._clients)
+        for client in closing:
+            client.listening = False
+        await asyncio.gather(*(client.outlet.close(code) for client in closing))
+
+    def refuse(self, seconds: float, status: int) -> None:
+        """Answer upgrades with `status` for that long from now; 0 ends it, infinity never does."""
+        self._refusal = (_now() + seconds, status)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One websocket, from upgrade to end."""
-        socket = web.WebSocketResponse(max_msg_size=_MAX_CLIENT_BYTES)
-        await socket.prepare(request)
-        outlet = Outlet(socket, request.transport)
-        self._connected.add(outlet)
-        authorized = False
+        until, status = self._refusal
+        if _now() < until:
+            return error(status, status * 100_000, "too many requests.")
+        alone = self._switches.now.second_stream == "refuse"
+        if len(self._clients) >= (1 if alone else MAX_SOCKETS):
+            return error(429, TOO_MANY_REQUESTS, "too many requests.")
+        socket = web.WebSocketResponse(max_msg_size=MAX_CLIENT_BYTES, heartbeat=self._ping_seconds)
+        client = _Client(Outlet(socket, request.transport), asks_for_msgpack(request.headers))
+        self._clients[client] = None
         try:
+            await socket.prepare(request)
             async for message in socket:
                 if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                     break
-                authorized = self._answer(outlet, _parsed(message.data), authorized)
+                await self._answer(client, unpacked(message.data))
         finally:
-            self._connected.discard(outlet)
-            self._listening.discard(outlet)
-            await outlet.end()
+            self._clients.pop(client, None)
+            await client.outlet.end()
         return socket
 
-    def _answer(self, outlet: Outlet, command: dict[str, Any], authorized: bool) -> bool:
-        """Answer one client frame; returns whether the connection is authorized after it."""
+    async def _answer(self, client: _Client, command: Mapping[str, Any]) -> None:
         action = command.get("action")
         given = command.get("data")
         data = given if isinstance(given, dict) else {}
         if action in ("authenticate", "auth"):
             key = str(data.get("key_id", command.get("key")))
             secret = str(data.get("secret_key", command.get("secret")))
-            authorized = self._check_keys(key, secret)
-            self._authorization(outlet, "authorized" if authorized else "unauthorized", "authenticate")
-        elif action == "listen" and not authorized:
-            self._authorization(outlet, "unauthorized", "listen")
+            client.authorized = self._check_keys(key, secret)
+            client.listening &= client.authorized
+            self._authorization(client, "authorized" if client.authorized else "unauthorized", "authenticate")
+            if client.authorized and self._switches.now.second_stream == "evict_oldest":
+                others = [other for other in self._clients if other is not client]
+                await asyncio.gather(*(other.outlet.close(_NORMAL) for other in others))
+        elif action == "listen" and not client.authorized:
+            self._authorization(client, "unauthorized", "listen")
         elif action == "listen":
             wanted = data.get("streams")
             streams = [STREAM] if isinstance(wanted, list) and STREAM in wanted else []
-            if streams:
-                self._listening.add(outlet)
-            else:
-                self._listening.discard(outlet)
-            self._send(outlet, orjson.dumps({"stream": "listening", "data": {"streams": streams}}))
-        return authorized
+            client.listening = bool(streams)
+            self._reply(client, {"stream": "listening", "data": {"streams": streams}})
 
-    def _authorization(self, outlet: Outlet, status: str, action: str) -> None:
-        body = {"stream": "authorization", "data": {"status": status, "action": action}}
-        self._send(outlet, orjson.dumps(body))
+    def _authorization(self, client: _Client, status: str, action: str) -> None:
+        self._reply(client, {"stream": "authorization", "data": {"status": status, "action": action}})
 
-    def _send(self, outlet: Outlet, frame: bytes) -> None:
-        outlet.offer(frame if self.binary else frame.decode())
+    def _reply(self, client: _Client, body: dict[str, Any]) -> None:
+        client.outlet.offer(packed(body, self._wire(client)))
+
+    def _wire(self, client: _Client) -> Wire:
+        return Wire.MSGPACK if client.msgpack else Wire(self._switches.now.stream_frames)
+
+    # ---------------------------------------------------------------- events on their way
+
+    def _swallowed(self, where: dict[str, str], order: Mapping[str, Any]) -> bool:
+        order_only = {name: value for name, value in where.items() if name != "event"}
+        if where["event"] == "new" and self._faults.strike("missing_new", **order_only):
+            return True
+        is_leg = order.get("order_class") in _LEG_CLASSES and not order.get("legs")
+        if (
+            where["event"] == "canceled"
+            and is_leg
+            and self._faults.strike("hide_sibling_cancel", **order_only)
+        ):
+            return True
+        return self._faults.strike("drop_events", **where) is not None
+
+    def _due(self, where: dict[str, str]) -> float:
+        """When to send it: in order, but for what a rule delays on its own."""
+        rule = self._faults.strike("delay_events_ms", **where)
+        due = _now() + (rule.ms / _MS_PER_SECOND if rule else 0.0)
+        if rule is None or not rule.is_filtered:
+            due = self._newest_due = max(due, self._newest_due)
+        return due
+
+    def _put(self, due: float, event: _Waiting) -> None:
+        if len(self._waiting) >= MAX_WAITING_EVENTS:
+            self.events_lost += event.times
+            return
+        heapq.heappush(self._waiting, (due, next(self._serial), event))
+        self._wake.set()
+
+    def _deliver(self) -> float | None:
+        """Send what is due; returns the seconds until the next one, or None."""
+        while self._waiting:
+            wait_seconds = self._waiting[0][0] - _now()
+            if wait_seconds > 0:
+                return wait_seconds
+            event = heapq.heappop(self._waiting)[2]
+            if event.times and self._faults.strike("mute_stream", **event.where):
+                self.events_lost += event.times
+                continue
+            for _ in range(event.times):
+                self.events_sent += 1
+                self._send(event)
+            event.times = 0
+        return None
+
+    def _send(self, event: _Waiting) -> None:
+        frames: dict[Wire, Frame] = {}
+        for client in tuple(self._clients):
+            if not client.listening:
+                continue
+            wire = self._wire(client)
+            if wire not in frames:
+                frames[wire] = _frame(event, wire)
+            client.outlet.offer(frames[wire])
 
 
-def _parsed(data: str | bytes) -> dict[str, Any]:
-    try:
-        command = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return {}
-    return command if isinstance(command, dict) else {}
+def _frame(event: _Waiting, wire: Wire) -> Frame:
+    if event.raw is None:
+        return packed(event.body, wire)
+    return event.raw.decode("utf-8", "replace") if wire is Wire.TEXT else event.raw
+
+
+def _where(data: Mapping[str, Any]) -> dict[str, str]:
+    order = data["order"]
+    return {
+        "symbol": str(order.get("symbol", "")),
+        "order_id": str(order.get("id", "")),
+        "client_order_id": str(order.get("client_order_id", "")),
+        "event": str(data["event"]),
+    }
+
+
+def _is_of(where: Mapping[str, str], order: str) -> bool:
+    return where["order_id"].startswith(order) or where["client_order_id"].startswith(order)
+
+
+def _now() -> float:
+    """The event loop's own time: the venue's clock may jump, delays do not."""
+    return asyncio.get_running_loop().time()
