@@ -18,6 +18,7 @@ from kyzlo_actors.actors.system import (
     patch_thespian,
     start_actor_system,
 )
+from kyzlo_actors.actors.wire import codec
 from kyzlo_actors.infrastructure.mailbox.board import Board
 
 _KEY_BYTES: Final = 32
@@ -44,6 +45,7 @@ class Tree:
         """
         main_thread_only("launching the tree")
         registry_module.freeze(registry)
+        codec().prepare()  # every actor inherits it: no life of them begins with making it
         patch_thespian(os.urandom(_KEY_BYTES), registry.layout.thespian_log)
         system = start_actor_system()
         root = system.createActor(RootActor)

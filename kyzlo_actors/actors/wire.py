@@ -32,7 +32,7 @@ class Envelope:
 
 @lru_cache(maxsize=1)
 def codec() -> Codec:
-    """The one codec (made on first use: building its converters takes some milliseconds)."""
+    """The one codec. It makes a converter when a type is first met; the tree prepares all of them before it forks."""
     return Codec((*MESSAGE_TYPES, *BROKER_EVENT_TYPES, *EFFECT_TYPES, *_STATE_TYPES, Envelope))
 
 

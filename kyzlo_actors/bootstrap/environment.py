@@ -6,8 +6,11 @@ import os
 import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+# Where the settings are when nobody names them.
+DEFAULT_PATH: Final = Path("config/settings.toml")
 # Names one run in every process that belongs to it.
 RUN_ID_VARIABLE: Final = "KYZLO_RUN_ID"
 

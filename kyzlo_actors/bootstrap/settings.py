@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from kyzlo_actors.bootstrap.environment import Found, directory_defaults
+from kyzlo_actors.bootstrap.environment import DEFAULT_PATH, Found, directory_defaults
 from kyzlo_actors.bootstrap.problems import MISSING, Words, raise_problems
 from kyzlo_actors.bootstrap.secrets import SECRETS_FILE_NAME, from_credentials, from_secrets_file
 from kyzlo_actors.bootstrap.setting_names import TOP_LEVEL_NAMES, other_fields, pick
@@ -21,7 +21,6 @@ from kyzlo_actors.domain.errors import BadInput
 
 __all__ = ["DEFAULT_PATH", "LoadedSettings", "Settings", "load_settings"]
 
-DEFAULT_PATH: Final = Path("config/settings.toml")
 _SYMBOL: Final = "RISK_MAX_POSITION_SYMBOL"
 _QUANTITY: Final = "RISK_MAX_POSITION_QUANTITY"
 

@@ -41,10 +41,18 @@ class Codec:
 
     def __init__(self, types: Iterable[type]) -> None:
         self._converter = _converter()
+        self._types: dict[str, type] = {}
         self._encoders: dict[type, tuple[str, Callable[[Any], dict[str, Any]]]] = {}
         self._decoders: dict[str, tuple[type, Callable[[Any, Any], Any]]] = {}
         for each in types:
             self._add(each)
+
+    def prepare(self) -> Codec:
+        """Make every converter now (some milliseconds a type) instead of when it is first needed."""
+        for each in self._types.values():
+            self._encoder(each)
+            self._decoder(each.__name__)
+        return self
 
     def encode(self, obj: object) -> bytes:
         """The JSON of `obj`. Raises: UnknownType."""
@@ -63,7 +71,7 @@ class Codec:
 
     def to_dict(self, obj: object) -> dict[str, Any]:
         """`obj` as plain data that JSON can say. Raises: UnknownType."""
-        known = self._encoders.get(type(obj))
+        known = self._encoders.get(type(obj)) or self._encoder(type(obj))
         if known is None:
             raise UnknownType(f"no codec for {type(obj).__name__}")
         name, encode = known
@@ -73,7 +81,8 @@ class Codec:
         """The object that plain data describes. Raises: UnknownType, Undecodable."""
         if not isinstance(plain, dict) or TAG not in plain:
             raise Undecodable(f'an object with a "{TAG}" is expected, not {type(plain).__name__}')
-        known = self._decoders.get(plain[TAG]) if isinstance(plain[TAG], str) else None
+        name = plain[TAG]
+        known = (self._decoders.get(name) or self._decoder(name)) if isinstance(name, str) else None
         if known is None:
             raise UnknownType(f"no codec for {plain[TAG]!r}")
         target, decode = known
@@ -85,12 +94,22 @@ class Codec:
 
     def _add(self, added: type) -> None:
         name = added.__name__
-        if self._decoders.get(name, (added,))[0] is not added:
+        if self._types.setdefault(name, added) is not added:
             raise Fatal(f"two types are named {name}")
         if not is_dataclass(added) or any(field.name == TAG for field in fields(added)):
             raise Fatal(f'{name} must be a dataclass without a field named "{TAG}"')
-        self._encoders[added] = (name, self._converter.get_unstructure_hook(added))
-        self._decoders[name] = (added, self._converter.get_structure_hook(added))
+
+    def _encoder(self, known: type) -> tuple[str, Callable[[Any], dict[str, Any]]] | None:
+        if self._types.get(known.__name__) is not known:
+            return None
+        made = (known.__name__, self._converter.get_unstructure_hook(known))
+        return self._encoders.setdefault(known, made)
+
+    def _decoder(self, name: str) -> tuple[type, Callable[[Any, Any], Any]] | None:
+        known = self._types.get(name)
+        if known is None:
+            return None
+        return self._decoders.setdefault(name, (known, self._converter.get_structure_hook(known)))
 
 
 def _converter() -> OrjsonConverter:

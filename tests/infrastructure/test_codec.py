@@ -196,3 +196,10 @@ def test_types_that_cannot_be_told_apart_are_refused() -> None:
     with pytest.raises(Fatal, match="must be a dataclass"):
         Codec([int])
     Codec([Square, Square])
+
+
+def test_prepared_or_not_it_says_the_same() -> None:
+    circle = Circle(radius=Decimal("1.50"))
+    lazy, ready = Codec((Circle, Square)), Codec((Circle, Square)).prepare()
+    assert lazy.encode(circle) == ready.encode(circle)
+    assert lazy.decode(ready.encode(circle)) == ready.decode(lazy.encode(circle)) == circle
