@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import toml
@@ -16,6 +17,8 @@ MAX_ORDER_DOLLARS: Final = 5_000
 # Bought in lots that the gate refuses, so that people see it at work.
 _TOO_LARGE: Final = 7_000
 _ON_TICKS: Final = 2
+# Of the account's cash, a day: then the session halts by itself.
+_LOSS_SHARE: Final = Decimal("0.01")
 # What would lead the service to other places or keys than those of this session.
 _FOREIGN: Final = (
     "STATE_DIRECTORY",
@@ -46,7 +49,7 @@ def settings_text(scenario: Scenario, *, state_directory: str, runtime_directory
         }
     return toml.dumps(
         {
-            "RISK_DAILY_LOSS_LIMIT": 1_000,
+            "RISK_DAILY_LOSS_LIMIT": max(1, int(scenario.account.cash * _LOSS_SHARE)),
             "RISK_MAX_NOTIONAL": 50_000,
             "risk": {"max_order_notional": MAX_ORDER_DOLLARS},
             "paths": {"state_directory": state_directory, "runtime_directory": runtime_directory},
