@@ -12,6 +12,7 @@ from kyzlo_actors.domain.errors import BadInput, Recoverable
 from kyzlo_actors.venue.alpaca_json import money
 from kyzlo_actors.venue.alpaca_orders import AlpacaOrders
 from kyzlo_actors.venue.behaviour import Switches
+from kyzlo_actors.venue.data_stream import DataStream
 from kyzlo_actors.venue.desk import Desk
 from kyzlo_actors.venue.faults import Faults
 from kyzlo_actors.venue.feed import Feed
@@ -35,6 +36,7 @@ class Ctl:
         orders: AlpacaOrders,
         updates: TradeUpdates,
         polygon: PolygonStream,
+        data: DataStream,
         gate: Gate,
     ) -> None:
         self._desk = desk
@@ -44,6 +46,7 @@ class Ctl:
         self._orders = orders
         self._updates = updates
         self._polygon = polygon
+        self._data = data
         self._gate = gate
         self._acts: dict[str, Act] = {
             "set_price": self._set_price,
@@ -124,6 +127,7 @@ class Ctl:
                 "trade_updates": self._updates.connections,
                 "listening": self._updates.listeners,
                 "polygon": self._polygon.connections,
+                "data": self._data.connections,
             },
             "counts": {
                 "requests": self._gate.requests,

@@ -23,6 +23,7 @@ from kyzlo_actors.venue.behaviour import Switches
 from kyzlo_actors.venue.calendar import VenueCalendar
 from kyzlo_actors.venue.clock import NowNs, wall_clock_ns
 from kyzlo_actors.venue.ctl import Ctl
+from kyzlo_actors.venue.data_stream import DataStream
 from kyzlo_actors.venue.desk import Desk
 from kyzlo_actors.venue.faults import Faults
 from kyzlo_actors.venue.feed import Feed
@@ -93,6 +94,7 @@ class VenueParts:
     feed: Feed
     updates: TradeUpdates
     polygon: PolygonStream
+    data: DataStream
     routes: tuple[web.RouteDef, ...]
 
     def app(self) -> web.Application:
@@ -101,7 +103,8 @@ class VenueParts:
         app.add_routes(self.routes)
 
         async def goodbye(_: web.Application) -> None:
-            await asyncio.gather(self.updates.close_all(_GOING_AWAY), self.polygon.close_all(_GOING_AWAY))
+            streams = (self.updates, self.polygon, self.data)
+            await asyncio.gather(*(stream.close_all(_GOING_AWAY) for stream in streams))
 
         app.on_shutdown.append(goodbye)
         return app
@@ -136,7 +139,14 @@ def build(options: VenueOptions, now_ns: NowNs) -> VenueParts:
     desk = _desk(options, scenario, market, calendar, now_ns, updates)
     if faults.hold_fills:
         desk.hold_fills(True)
-    feed = Feed(market, calendar, now_ns, _Ears(desk, polygon))
+    data = DataStream(
+        scenario=scenario,
+        check_keys=gate.check_keys,
+        faults=faults,
+        now_ns=now_ns,
+        quote_of=desk.engine.quotes.get,
+    )
+    feed = Feed(market, calendar, now_ns, _Ears(desk, polygon, data))
     orders = AlpacaOrders(desk, faults)
     ctl = Ctl(
         desk=desk,
@@ -146,6 +156,7 @@ def build(options: VenueOptions, now_ns: NowNs) -> VenueParts:
         orders=orders,
         updates=updates,
         polygon=polygon,
+        data=data,
         gate=gate,
     )
     routes = (
@@ -156,9 +167,11 @@ def build(options: VenueOptions, now_ns: NowNs) -> VenueParts:
         *ctl.routes(),
         web.get("/stream", updates.handle),
         web.get("/stocks", polygon.handle),
+        web.get("/data/v2/{feed}", data.handle),
+        web.get("/v2/{feed:iex|sip|delayed_sip|test}", data.handle),
     )
     return VenueParts(
-        scenario=scenario, desk=desk, feed=feed, updates=updates, polygon=polygon, routes=routes
+        scenario=scenario, desk=desk, feed=feed, updates=updates, polygon=polygon, data=data, routes=routes
     )
 
 
@@ -194,8 +207,9 @@ def _desk(
 class _Ears:
     """Prices reach the desk before the world hears of them: who reacts to a print meets that price."""
 
-    def __init__(self, desk: Desk, polygon: PolygonStream) -> None:
+    def __init__(self, desk: Desk, polygon: PolygonStream, data: DataStream) -> None:
         self._desk = desk
+        self._data = data
         self._polygon = polygon
 
     def on_session(self, is_open: bool, ts: int) -> None:
@@ -204,9 +218,11 @@ class _Ears:
     def on_prints(self, prints: Sequence[Print]) -> None:
         self._desk.on_prints(prints)
         self._polygon.on_prints(prints)
+        self._data.on_prints(prints)
 
     def on_bars(self, channel: str, bars: Sequence[VenueBar]) -> None:
         self._polygon.on_bars(channel, bars)
+        self._data.on_bars(channel, bars)
 
 
 async def _run(options: VenueOptions) -> None:

@@ -1,0 +1,24 @@
+"""The day so far of each symbol, gathered from its minute bars."""
+
+from __future__ import annotations
+
+from kyzlo_actors.domain.values import NS_PER_MILLISECOND
+from kyzlo_actors.venue.prints import VenueBar, merged
+from kyzlo_actors.venue.timestamps import new_york_date, new_york_ns
+
+
+class DayBars:
+    """One bar a symbol; it starts anew with each New York day."""
+
+    def __init__(self) -> None:
+        self._days: dict[str, VenueBar] = {}
+
+    def added(self, minute: VenueBar) -> VenueBar:
+        """The day's bar after that minute."""
+        day = new_york_date(minute.start_ms * NS_PER_MILLISECOND)
+        start_ms = new_york_ns(day, "00:00") // NS_PER_MILLISECOND
+        before = self._days.get(minute.symbol)
+        parts = [before, minute] if before and before.start_ms == start_ms else [minute]
+        bar = merged(minute.symbol, start_ms, minute.end_ms, parts)
+        self._days[minute.symbol] = bar or minute
+        return self._days[minute.symbol]
