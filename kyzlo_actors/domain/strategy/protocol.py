@@ -139,8 +139,9 @@ def make_parameters(strategy: type[Strategy], given: Mapping[str, Any], *, field
             raise BadInput(
                 f"{field_prefix}.{key}", value, f"{strategy.name} knows: {', '.join(sorted(known))}"
             )
-        wanted = known[key].type
-        if not _fits(value, str(wanted)):
+        declared = known[key].type  # a class, or its name where annotations are postponed
+        wanted = declared if isinstance(declared, str) else getattr(declared, "__name__", str(declared))
+        if not _fits(value, wanted):
             raise BadInput(f"{field_prefix}.{key}", value, f"give a value of type {wanted}")
     try:
         return strategy.Parameters(**given)
