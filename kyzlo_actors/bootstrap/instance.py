@@ -84,6 +84,41 @@ def make_directories(state_directory: Path, runtime_directory: Path | None) -> N
         _make(runtime_directory / PRIVATE_NAME, 0o700, _RUNTIME, keep_group=False)
 
 
+def check_binding(state_directory: Path, account_number: str, live: bool) -> bool:
+    """Whether the state directory is bound to this account; False when it is to none yet. Writes nothing.
+
+    Raises: BadInput: it belongs to another account, or it cannot be told.
+    """
+    wanted = {"account_number": account_number, "live": live}
+    found = _read_account(state_directory / ACCOUNT_NAME)
+    if found not in (None, wanted):
+        assert found is not None
+        cure = (
+            f"it belongs to account {_named(found)}, and this is account {_named(wanted)}: "
+            "name another directory in [paths], or use the keys of the first account"
+        )
+        raise BadInput(_STATE, str(state_directory), cure)
+    return found is not None
+
+
+def running_instance(state_directory: Path) -> str | None:
+    """The pid of the instance that runs on the directory ("unknown" if it does not say), None when none does.
+
+    It takes the lock as a reader for an instant, and writes nothing. Raises: OSError: the lock cannot be read.
+    """
+    try:
+        fd = os.open(state_directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+    finally:
+        os.close(fd)
+    return None
+
+
 def _make(directory: Path, mode: int, field: str, *, keep_group: bool = True) -> None:
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -136,21 +171,14 @@ def _lock(directory: Path, field: str) -> int:
 
 
 def _bind(directory: Path, account_number: str, live: bool) -> None:
+    if check_binding(directory, account_number, live):
+        return
     path = directory / ACCOUNT_NAME
-    wanted = {"account_number": account_number, "live": live}
-    found = _read_account(path)
-    if found is None:
-        # A name appears only with its content: half a file after a power cut would lock everybody out.
-        fresh = path.with_suffix(".new")
-        write_durable(fresh, orjson.dumps(wanted))
-        os.rename(fresh, path)
-        fsync_directory(directory)
-    elif found != wanted:
-        cure = (
-            f"it belongs to account {_named(found)}, and this is account {_named(wanted)}: "
-            "name another directory in [paths], or use the keys of the first account"
-        )
-        raise BadInput(_STATE, str(directory), cure)
+    # A name appears only with its content: half a file after a power cut would lock everybody out.
+    fresh = path.with_suffix(".new")
+    write_durable(fresh, orjson.dumps({"account_number": account_number, "live": live}))
+    os.rename(fresh, path)
+    fsync_directory(directory)
 
 
 def _read_account(path: Path) -> dict[str, object] | None:

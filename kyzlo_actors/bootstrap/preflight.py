@@ -1,12 +1,22 @@
-"""What must be true before the tree starts: the broker knows the keys, and every symbol may be traded there."""
+"""What must be true before the tree starts: both vendors know the keys, and every symbol may be traded."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from kyzlo_actors.adapters.market_data.aggregates import KeyRefused, PolygonHistory
 from kyzlo_actors.bootstrap.problems import masked, raise_problems
 from kyzlo_actors.bootstrap.settings_model import Settings
-from kyzlo_actors.domain.broker import BrokerAccount
-from kyzlo_actors.domain.errors import BadInput, Fatal, Recoverable
+from kyzlo_actors.domain.broker import BrokerAccount, BrokerAsset
+from kyzlo_actors.domain.errors import BadInput, Fatal, KyzloError, Recoverable
+from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.ports.broker import BrokerDesk
+
+# Beyond this the broker's whole list, some megabytes, is the cheaper question: it allows 200 requests a minute.
+ASKED_ONE_BY_ONE: Final = 20
+_MINUTE_NS: Final = 60 * NS_PER_SECOND
 
 
 def check_account(desk: BrokerDesk, settings: Settings) -> BrokerAccount:
@@ -32,10 +42,30 @@ def check_symbols(desk: BrokerDesk, settings: Settings) -> None:
 
     Raises: BadInput, SettingsProblems: one line for each that is not. Recoverable: the broker does not answer.
     """
+    raise_problems(symbol_problems(settings, read_assets(desk, settings.symbols)))
+
+
+def read_assets(desk: BrokerDesk, symbols: Iterable[str]) -> dict[str, BrokerAsset | None]:
+    """What the broker says of each symbol: asked one by one while they are few, else from its list of active ones.
+
+    At most `ASKED_ONE_BY_ONE` + 1 requests. Raises: Recoverable, Fatal.
+    """
+    names = list(symbols)
+    if len(names) <= ASKED_ONE_BY_ONE:
+        return {name: desk.asset(name) for name in names}
+    listed = desk.assets()
+    found = {name: listed.get(name) for name in names}
+    # Asked by name, the broker also tells of those that are not active any more.
+    missing = [name for name, asset in found.items() if asset is None]
+    return found | {name: desk.asset(name) for name in missing[:ASKED_ONE_BY_ONE]}
+
+
+def symbol_problems(settings: Settings, assets: Mapping[str, BrokerAsset | None]) -> list[BadInput]:
+    """One for each symbol that cannot be traded as the settings say."""
     problems: list[BadInput] = []
     for symbol, table in settings.symbols.items():
         field = f"symbols.{symbol}"
-        asset = desk.asset(symbol)
+        asset = assets.get(symbol)
         if asset is None:
             problems.append(BadInput(field, symbol, "the broker has no such symbol: correct or remove it"))
         elif not asset.tradable:
@@ -43,4 +73,25 @@ def check_symbols(desk: BrokerDesk, settings: Settings) -> None:
         elif not asset.fractionable and table.quantity % 1:
             cure = "the broker trades it in whole shares only"
             problems.append(BadInput(f"{field}.quantity", str(table.quantity), cure))
-    raise_problems(problems)
+    return problems
+
+
+def check_market_data_key(history: PolygonHistory, settings: Settings, now_ns: int) -> None:
+    """The vendor must know the key. Whatever else goes wrong says nothing against it, and trading may begin.
+
+    Raises: BadInput: the key is refused.
+    """
+    symbol = next(iter(settings.symbols))
+    try:
+        history.bars(symbol, interval_ns=_MINUTE_NS, start_ns=now_ns - 2 * _MINUTE_NS, end_ns=now_ns)
+    except KeyRefused as error:
+        raise refused_key(settings, error) from None
+    except KyzloError as error:
+        logging.getLogger("kyzlo").warning("market data over REST: %s", error)
+
+
+def refused_key(settings: Settings, error: KeyRefused) -> BadInput:
+    """The market-data vendor does not know the key."""
+    said = " ".join(str(error).split())
+    cure = f"{settings.polygon_base_url} refuses it ({said}): check key and URL"
+    return BadInput("POLYGON_API_KEY", masked(settings.polygon_api_key.get_secret_value()), cure)

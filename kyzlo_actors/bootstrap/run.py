@@ -13,12 +13,12 @@ from kyzlo_actors.actors.layout import Layout
 from kyzlo_actors.bootstrap.environment import RUN_ID_VARIABLE
 from kyzlo_actors.bootstrap.instance import claim_instance
 from kyzlo_actors.bootstrap.plugins import check_strategies
-from kyzlo_actors.bootstrap.preflight import check_account, check_symbols
+from kyzlo_actors.bootstrap.preflight import check_account, check_market_data_key, check_symbols
 from kyzlo_actors.bootstrap.setting_names import TOP_LEVEL_NAMES
 from kyzlo_actors.bootstrap.settings import LoadedSettings
 from kyzlo_actors.bootstrap.settings_model import Settings
 from kyzlo_actors.bootstrap.venue_check import check_venue
-from kyzlo_actors.bootstrap.wiring import build_registry, open_desk
+from kyzlo_actors.bootstrap.wiring import build_registry, open_desk, open_history
 from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.guardian.main import run_guardian
@@ -38,9 +38,10 @@ def run_instance(loaded: LoadedSettings, *, live: bool, environ: Mapping[str, st
     """
     settings = loaded.settings
     check_venue(settings, live=live)
-    check_strategies(settings)
+    check_strategies(settings, settings_file=loaded.path)
     logs.configure("guardian", level=settings.logs.level, secrets=settings.secrets)
     account = _preflight(settings)
+    _preflight_market_data(settings)
     run_id = environ.get(RUN_ID_VARIABLE) or f"run-{SystemClock().now_ns():x}"
     registry = build_registry(settings, account=account, run_id=run_id, live=live)
     with claim_instance(
@@ -75,6 +76,15 @@ def _preflight(settings: Settings) -> str:
                 time.sleep(PREFLIGHT_RETRY_SECONDS)
     finally:
         desk.close()
+
+
+def _preflight_market_data(settings: Settings) -> None:
+    """One question: without market data nothing is traded, but a service that waits for it is still worth having."""
+    history = open_history(settings)
+    try:
+        check_market_data_key(history, settings, SystemClock().now_ns())
+    finally:
+        history.close()
 
 
 def _make_directories(layout: Layout) -> None:

@@ -43,6 +43,13 @@ def open_desk(settings: Settings, tls: ssl.SSLContext | None = None) -> AlpacaDe
     )
 
 
+def open_history(settings: Settings) -> PolygonHistory:
+    """Past bars over REST."""
+    return PolygonHistory(
+        settings.polygon_base_url, settings.polygon_api_key.get_secret_value(), SystemClock()
+    )
+
+
 def build_registry(settings: Settings, *, account: str, run_id: str, live: bool) -> Registry:
     """Everything the actors need, from settings that were checked.
 
@@ -84,7 +91,7 @@ def build_registry(settings: Settings, *, account: str, run_id: str, live: bool)
         open_feed=lambda expect_data: PolygonFeed(
             settings.polygon_websocket_url, polygon_key, clock, Random(), expect_data=expect_data
         ),
-        open_history=lambda: PolygonHistory(settings.polygon_base_url, polygon_key, clock),
+        open_history=lambda: open_history(settings),
         open_archive=lambda: FileArchive(layout.archive, clock),
         supervision=_supervision_plan(settings),
         journal=JournalPlan(

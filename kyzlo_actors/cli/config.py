@@ -36,7 +36,7 @@ def check(settings: SettingsOption = None, live: LiveOption = False, as_json: Js
     try:
         loaded = load_settings(settings, os.environ)
         check_venue(loaded.settings, live=live)
-        check_strategies(loaded.settings)
+        check_strategies(loaded.settings, settings_file=loaded.path)
     except BadInput as problem:
         if not as_json:
             raise

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from kyzlo_actors.cli import config, halt, init, paper, resume, run, status, venue
+from kyzlo_actors.cli import config, doctor, halt, init, paper, resume, run, status, venue
 from kyzlo_actors.cli.exit_codes import ExitCode
 from kyzlo_actors.domain.errors import BadInput, KyzloError
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(config.app, name="config")
+app.command("doctor")(doctor.doctor)
 app.command("halt")(halt.halt)
 app.command("init")(init.init)
 app.command("paper")(paper.paper)

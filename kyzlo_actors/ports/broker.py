@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,6 +79,9 @@ class BrokerDesk(Protocol):
 
     def asset(self, symbol: str) -> BrokerAsset | None:
         """The asset, or None when the broker has none of that name."""
+
+    def assets(self) -> Mapping[str, BrokerAsset]:
+        """Every active US equity by its symbol; megabytes: for many symbols, in place of a request for each."""
 
     def open_orders(self) -> tuple[BrokerOrder, ...]:
         """Every order that may still trade, held legs included."""

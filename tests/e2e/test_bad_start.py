@@ -157,7 +157,7 @@ BAD = (
         ),
         ("ALPACA_API_KEY", f"({len(KEY)} characters)", "paper keys do not work"),
     ),
-    Bad("unreadable file", no_file, ("settings.toml", "an unreadable file", "give another with --settings")),
+    Bad("unreadable file", no_file, ("settings.toml", "an unreadable file", "name another with --settings")),
     Bad(
         "secrets that everybody may read",
         open_secrets,
@@ -203,6 +203,12 @@ BAD = (
         "wrong secret",
         lambda good: good.with_variables(ALPACA_API_SECRET=WRONG_SECRET),
         ("ALPACA_API_KEY", "401", "check key, secret and URL"),
+        offline=False,
+    ),
+    Bad(
+        "wrong market-data key",
+        lambda good: good.with_variables(POLYGON_API_KEY="not-the-key"),
+        ("POLYGON_API_KEY", "401", "check key and URL"),
         offline=False,
     ),
     Bad(

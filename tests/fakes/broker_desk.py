@@ -113,5 +113,8 @@ class FakeDesk:
     def asset(self, symbol: str) -> BrokerAsset | None:
         return BrokerAsset(symbol=symbol, tradable=True, shortable=True, fractionable=True)
 
+    def assets(self) -> dict[str, BrokerAsset]:
+        return {}
+
     def close(self) -> None:
         self.free.set()

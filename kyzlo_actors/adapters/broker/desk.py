@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +21,7 @@ from kyzlo_actors.domain.broker import (
 )
 from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.session import SessionCalendar
+from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.ports.clock import Clock
 
 
@@ -70,6 +73,22 @@ class AlpacaDesk:
         if asset is None:
             raise Recoverable(f"GET /v2/assets/{symbol}: fields are missing")
         return asset
+
+    def assets(self) -> Mapping[str, BrokerAsset]:
+        """Every active US equity by its symbol; rows that cannot be read are left out."""
+        body = self._rest.get("/v2/assets", {"status": "active", "asset_class": "us_equity"})
+        if not isinstance(body, list):
+            raise Recoverable("GET /v2/assets: not a list")
+        found = (parse_asset(row, self.counters) for row in body)
+        return {asset.symbol: asset for asset in found if asset is not None}
+
+    def date_ns(self) -> int | None:
+        """The second (ns UTC) that the server writes on its replies, whatever it says in them; None without one."""
+        text = self._rest.call("GET", "/v2/clock").headers.get("date", "")
+        try:
+            return int(parsedate_to_datetime(text).timestamp()) * NS_PER_SECOND
+        except (ValueError, OverflowError):
+            return None
 
     def open_orders(self) -> tuple[BrokerOrder, ...]:
         """Every order that may still trade, held legs included."""

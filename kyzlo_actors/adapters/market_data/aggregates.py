@@ -22,6 +22,10 @@ _SPANS: Final = ((3600 * NS_PER_SECOND, "hour"), (60 * NS_PER_SECOND, "minute"),
 _RETRY: Final = frozenset({408, 425, 429})
 
 
+class KeyRefused(Fatal):
+    """The vendor does not know the key; another refusal may only mean that the plan lacks something."""
+
+
 class PolygonHistory:
     """`BarHistory` over the aggregates endpoint. The key travels in a header only, and only to `base_url`.
 
@@ -36,7 +40,7 @@ class PolygonHistory:
     def bars(self, symbol: str, *, interval_ns: int, start_ns: int, end_ns: int) -> list[Bar]:
         """Closed bars inside `[start_ns, end_ns]`, ascending.
 
-        Raises: Recoverable: no answer, rate limit, outage. Fatal: wrong key, not entitled, refused.
+        Raises: Recoverable: no answer, rate limit, outage. Fatal: not entitled, refused; KeyRefused: wrong key.
         BadInput: an interval that is no whole number of seconds.
         """
         multiplier, span = _timespan(interval_ns)
@@ -70,6 +74,8 @@ class PolygonHistory:
         if reply.status == 200 and isinstance(body, dict) and body.get("status") in ("OK", "DELAYED"):
             return body
         detail = f"aggregates: HTTP {reply.status} {_message(body)}".rstrip()
+        if reply.status == 401:
+            raise KeyRefused(detail)
         refused = 400 <= reply.status < 500 and reply.status not in _RETRY
         if refused or (isinstance(body, dict) and body.get("status") == "NOT_AUTHORIZED"):
             raise Fatal(detail)

@@ -48,6 +48,9 @@ def test_start_up_checks(desk: AlpacaDesk) -> None:
     assert off is not None
     assert not off.tradable
     assert desk.asset("NONE") is None
+    assert desk.assets()["AAA"] == asset
+    date_ns = desk.date_ns()
+    assert date_ns is not None and date_ns % 1_000_000_000 == 0
 
 
 def test_cancel_all_and_clean_reads(desk: AlpacaDesk, venue: PaperVenue) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from kyzlo_actors.adapters.market_data.aggregates import PolygonHistory
+from kyzlo_actors.adapters.market_data.aggregates import KeyRefused, PolygonHistory
 from kyzlo_actors.domain.errors import BadInput, Fatal, Recoverable
 from kyzlo_actors.infrastructure.clock import SystemClock
 from tests.fakes.local_server import PaperVenue, application
@@ -66,7 +66,7 @@ def test_no_results_are_no_bars() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (401, {"status": "ERROR", "error": "Unknown API Key"}, Fatal),
+        (401, {"status": "ERROR", "error": "Unknown API Key"}, KeyRefused),
         (403, {"status": "NOT_AUTHORIZED", "message": "Your plan doesn't include"}, Fatal),
         (400, {"status": "ERROR", "error": "bad"}, Fatal),
         (429, {"status": "ERROR", "error": "exceeded"}, Recoverable),

@@ -1,0 +1,1 @@
+"""Is everything ready to trade? Checks over readings, and the one who takes the readings."""
