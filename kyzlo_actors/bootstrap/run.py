@@ -11,15 +11,16 @@ from typing import Final
 
 from kyzlo_actors.actors.layout import Layout
 from kyzlo_actors.bootstrap.environment import RUN_ID_VARIABLE
-from kyzlo_actors.bootstrap.instance import claim_instance
+from kyzlo_actors.bootstrap.instance import ACCOUNT_NAME, claim_instance
 from kyzlo_actors.bootstrap.plugins import check_strategies
 from kyzlo_actors.bootstrap.preflight import check_account, check_market_data_key, check_symbols
+from kyzlo_actors.bootstrap.renewal import Running, settings_checker
 from kyzlo_actors.bootstrap.setting_names import TOP_LEVEL_NAMES
 from kyzlo_actors.bootstrap.settings import LoadedSettings
 from kyzlo_actors.bootstrap.settings_model import Settings
 from kyzlo_actors.bootstrap.venue_check import check_venue
 from kyzlo_actors.bootstrap.wiring import build_registry, open_desk, open_history
-from kyzlo_actors.domain.errors import Recoverable
+from kyzlo_actors.domain.errors import BadInput, Recoverable
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.guardian.main import run_guardian
 from kyzlo_actors.guardian.options import GuardianOptions
@@ -54,7 +55,15 @@ def run_instance(loaded: LoadedSettings, *, live: bool, environ: Mapping[str, st
             if about.secret:
                 for each in (name, *about.others):
                     os.environ.pop(each, None)
-        return run_guardian(registry, GuardianOptions(halt=_halt_settings(settings), environment=environment))
+        running = Running.of(loaded, live=live, account=account)
+        options = GuardianOptions(
+            halt=_halt_settings(settings),
+            environment=environment,
+            settings_path=Path(running.settings_path),
+            live=live,
+            check_settings=settings_checker(running, environment),
+        )
+        return run_guardian(registry, options)
 
 
 def _preflight(settings: Settings) -> str:
@@ -79,10 +88,14 @@ def _preflight(settings: Settings) -> str:
 
 
 def _preflight_market_data(settings: Settings) -> None:
-    """One question: without market data nothing is traded, but a service that waits for it is still worth having."""
+    """A refused key ends a first start; a later one may have orders and positions to look after, and goes on."""
     history = open_history(settings)
     try:
         check_market_data_key(history, settings, SystemClock().now_ns())
+    except BadInput as problem:
+        if not (settings.paths.state_directory / ACCOUNT_NAME).exists():
+            raise
+        logging.getLogger("kyzlo").critical("%s; without market data there are no entries", problem)
     finally:
         history.close()
 

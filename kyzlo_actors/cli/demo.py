@@ -134,7 +134,7 @@ class Demo:
             raise SessionFailed("the gate is open after a halt")
         self._stage.close()
         self._stage.say(f"halted and proven after {time.monotonic() - began:.1f} s; the certificate:\n")
-        self._stage.say(certificate_text(certificate))
+        self._stage.say(certificate_text(certificate), event="certificate", certificate=certificate)
 
     def _proven(self, halt_id: str) -> dict[str, Any] | None:
         fields = CertificateStore(self._session.layout.certificates).newest(halt_id)
@@ -150,7 +150,7 @@ class Demo:
     def _sum_up(self) -> None:
         summary = summary_of(self._session.layout)
         for line in summary.lines:
-            self._stage.say(line)
+            self._stage.say(line, event="summary")
         if summary.problems:
             raise SessionFailed("the journal has gaps: " + "; ".join(summary.problems[:5]))
         self._check_nothing_left()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
+from kyzlo_actors.cli.complete import scenario_names
 from kyzlo_actors.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -31,12 +32,18 @@ class _Interrupted(BaseException):
 def paper(
     demo: Annotated[bool, typer.Option("--demo", help="Play a script that ends with a halt.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed plays the same market at the same time.")] = 1,
-    scenario: Annotated[str, typer.Option(metavar="NAME", help="The venue's scenario.")] = "demo",
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="The venue's scenario.", autocompletion=scenario_names)
+    ] = "demo",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines in place of the table.")] = False,
 ) -> None:
-    """Trade a paper market on this machine: a venue, the actor tree, and a table of it. Ctrl-C ends it."""
+    """Trade a paper market on this machine: a venue, the actor tree, and a table of it. Ctrl-C ends it.
+
+    Example: kyzlo paper --seed 7
+    """
     for number in _ENDING:
         signal.signal(number, _interrupt)
-    raise typer.Exit(_run(demo=demo, seed=seed, scenario=scenario))
+    raise typer.Exit(_run(demo=demo, seed=seed, scenario=scenario, as_json=as_json))
 
 
 def _interrupt(number: int, _: FrameType | None) -> NoReturn:
@@ -49,34 +56,41 @@ def _be_deaf() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _run(*, demo: bool, seed: int, scenario: str) -> int:
+def _run(*, demo: bool, seed: int, scenario: str, as_json: bool) -> int:
     from rich.console import Console
 
-    from kyzlo_actors.bootstrap.paper import PaperSession
-    from kyzlo_actors.bootstrap.paper_places import make_places
-    from kyzlo_actors.cli.stage import Stage
-    from kyzlo_actors.infrastructure.clock import SystemClock
+    from kyzlo_actors.cli.stage import JsonStage, Stage
     from kyzlo_actors.venue.scenario import load_scenario
 
     load_scenario(scenario)  # a wrong name is told before anything is made
+    with JsonStage() if as_json else Stage(Console()) as stage:
+        code = _play(stage, demo=demo, seed=seed, scenario=scenario)
+        stage.end(code)
+        return code
+
+
+def _play(stage: Stage, *, demo: bool, seed: int, scenario: str) -> int:
+    from kyzlo_actors.bootstrap.paper import PaperSession
+    from kyzlo_actors.bootstrap.paper_places import make_places
+    from kyzlo_actors.infrastructure.clock import SystemClock
+
     now_ns = SystemClock().now_ns()
-    with Stage(Console()) as stage:
-        places = make_places(os.environ, now_ns=now_ns)
-        session = PaperSession(places, environ=os.environ, scenario=scenario, seed=seed)
-        try:
-            _say_what_is_coming(session, stage, demo=demo)
-            session.start(account_number=f"PA{now_ns // 1_000_000 % 10**7:07d}{os.getpid() % 1000:03d}")
-            return _demo(session, stage) if demo else _open_end(session, stage)
-        except _Interrupted as interrupted:
-            _be_deaf()
-            stage.close()
-            stage.say("ending everything in order …")
-            # Who stops a session without an end has got what he wanted; who stops the demo has not.
-            return 128 + interrupted.number if demo else ExitCode.OK
-        finally:
-            _be_deaf()
-            stage.close()
-            session.end()
+    places = make_places(os.environ, now_ns=now_ns)
+    session = PaperSession(places, environ=os.environ, scenario=scenario, seed=seed)
+    try:
+        _say_what_is_coming(session, stage, demo=demo)
+        session.start(account_number=f"PA{now_ns // 1_000_000 % 10**7:07d}{os.getpid() % 1000:03d}")
+        return _demo(session, stage) if demo else _open_end(session, stage)
+    except _Interrupted as interrupted:
+        _be_deaf()
+        stage.close()
+        stage.say("ending everything in order …")
+        # Who stops a session without an end has got what he wanted; who stops the demo has not.
+        return 128 + interrupted.number if demo else ExitCode.OK
+    finally:
+        _be_deaf()
+        stage.close()
+        session.end()
 
 
 def _demo(session: PaperSession, stage: Stage) -> int:
@@ -135,4 +149,4 @@ def _tell_failure(session: PaperSession, stage: Stage, failure: Exception) -> No
         if lines:
             stage.say(f"--- last lines of {child.name} ({child.log})")
             stage.say("\n".join(readable(line) for line in lines))
-    stage.say(f"kyzlo: the session failed: {failure}")
+    stage.say(f"kyzlo: the session failed: {failure}", event="failure", problem=str(failure))

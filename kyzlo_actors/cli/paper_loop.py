@@ -62,7 +62,7 @@ class PaperLoop:
                 raise SessionFailed(f"{child.name} ended with exit code {child.exit_code}")
         if self._view is not None:
             self.fills = self._view.poll()
-            self._stage.show(self._view.picture(), self.note)
+            self._stage.show(self._view.picture(), self.note, self.fills)
 
     def close(self) -> None:
         """Let go of the shared memory."""

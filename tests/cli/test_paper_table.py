@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from rich.console import Console
 
 from kyzlo_actors.actors.layout import BROKER, MARKET_DATA, RISK, Layout
 from kyzlo_actors.cli.live_table import live_table, status_line
-from kyzlo_actors.cli.session_view import LifeView, SessionPicture, SessionView, SymbolLine, open_view
-from kyzlo_actors.cli.stage import Stage
+from kyzlo_actors.cli.session_view import Fill, LifeView, SessionPicture, SessionView, SymbolLine, open_view
+from kyzlo_actors.cli.stage import JsonStage, Stage
 from kyzlo_actors.domain.market import Bar, Tick
 from kyzlo_actors.domain.values import TradingState
 from kyzlo_actors.infrastructure.halt_latch import GateByte
@@ -121,6 +122,23 @@ def test_a_build_server_gets_lines_even_with_a_terminal(ci: bool, monkeypatch: p
         stage.say("above")
     assert ("restarts 2" in out.getvalue()) == ci
     assert ("symbol" in out.getvalue()) != ci
+
+
+def test_programs_get_one_json_line_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+    bought = Fill(symbol="AAPL", client_order_id="kyzlo.x.1", side="buy", qty="5", price="291.5")
+    with JsonStage() as stage:
+        stage.say("hello\n")
+        stage.show(PICTURE, "", [bought])
+        stage.show(PICTURE, "", [bought])
+        stage.say("certificate …", event="certificate", certificate={"proven": True})
+        stage.end(0)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == ["note", "fill", "state", "fill", "certificate", "end"]
+    assert all(line["seconds"] >= 0 for line in lines)
+    assert (lines[0]["text"], lines[1]["price"]) == ("hello", "291.5")
+    assert lines[2]["state"] == str(TradingState.ACTIVE)
+    assert lines[2]["symbols"]["AAPL"]["position"] == 10.0
+    assert (lines[4]["certificate"], lines[5]["exit_code"]) == ({"proven": True}, 0)
 
 
 # --- from shared memory and journals ----------------------------------------------------------------------------
