@@ -11,6 +11,8 @@ from kyzlo_actors.domain.values import NS_PER_SECOND
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _SECONDS_PER_DAY: Final = 86_400
 _LONGEST: Final = 64
+# What a journal can hold: the year 2262.
+_LATEST_NS: Final = 2**63
 _FORM: Final = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,30}))?"
     r"(?:[Zz]|([+-])(\d{2}):?(\d{2}))?",
@@ -19,7 +21,10 @@ _FORM: Final = re.compile(
 
 
 def timestamp_ns(text: object) -> int | None:
-    """Nanoseconds UTC, or None when `text` is no such time. Digits beyond nine are cut; no offset means UTC."""
+    """Nanoseconds UTC, or None when `text` is no such time, or one beyond 64 bits.
+
+    Digits beyond nine are cut; no offset means UTC.
+    """
     if not isinstance(text, str) or len(text) > _LONGEST:
         return None
     found = _FORM.fullmatch(text)
@@ -37,7 +42,8 @@ def timestamp_ns(text: object) -> int | None:
     if sign is not None:
         offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
         seconds -= offset if sign == "+" else -offset
-    return seconds * NS_PER_SECOND + int((fraction or "")[:9].ljust(9, "0"))
+    ts = seconds * NS_PER_SECOND + int((fraction or "")[:9].ljust(9, "0"))
+    return ts if -_LATEST_NS <= ts < _LATEST_NS else None
 
 
 def rfc3339(ts: int) -> str:

@@ -58,7 +58,10 @@ class PolygonHistory:
                 inside = (bar for bar in found.values() if start_ns <= bar.start_ns and bar.end_ns <= end_ns)
                 return sorted(inside, key=lambda bar: bar.start_ns)
             # The host of the link is not ours to trust with the key: only its path and cursor are used.
-            parts = urlsplit(next_url)
+            try:
+                parts = urlsplit(next_url)
+            except ValueError:
+                raise Recoverable(f"aggregates of {symbol}: the link to the next page is none") from None
             path = parts.path
             params = {key: value for key, value in parse_qsl(parts.query) if key.lower() != "apikey"}
         raise Recoverable(f"aggregates of {symbol}: more than {_MAX_PAGES} pages")

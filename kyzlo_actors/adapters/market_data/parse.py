@@ -16,6 +16,8 @@ MAX_FRAME_BYTES: Final = 16 << 20
 _AGGREGATES: Final = frozenset({"A", "AM"})
 _LATEST_TS: Final = 1 << 62
 _TRADE_ID_LENGTH: Final = 64
+# Exchange ids and counts of trades are small; what is larger does not fit a slot.
+_LARGEST_COUNT: Final = 1 << 32
 
 
 @dataclass(slots=True)
@@ -113,7 +115,7 @@ def time_ns(value: object) -> int | None:
 
 def _trade(row: dict[str, Any], recv_ns: int, counters: ParseCounters) -> TradePrint | None:
     symbol, price, ts_event = row.get("sym"), _number(row.get("p")), time_ns(row.get("t"))
-    exchange, trf, trade_id = row.get("x"), row.get("trfi", 0), row.get("i")
+    exchange, trf, trade_id = _count(row.get("x")), _count(row.get("trfi", 0)), row.get("i")
     size = _size(row)
     if type(trade_id) is int:
         trade_id = str(trade_id)
@@ -121,7 +123,7 @@ def _trade(row: dict[str, Any], recv_ns: int, counters: ParseCounters) -> TradeP
         return None
     if price is None or price <= 0 or size is None or size <= 0 or ts_event is None:
         return None
-    if type(exchange) is not int or type(trf) is not int:
+    if exchange is None or trf is None:
         return None
     tick = Tick(symbol, price, size, ts_event, recv_ns, exchange, trf, trade_id[:_TRADE_ID_LENGTH])
     return TradePrint(tick, _conditions(row.get("c"), counters), _report_delay_ns(row, ts_event))
@@ -171,8 +173,13 @@ def _bar(
         return None
     if low <= 0 or volume < 0 or not low <= min(first, last) <= max(first, last) <= high:
         return None
-    count = trade_count if type(trade_count) is int else 0
+    count = _count(trade_count) or 0
     return Bar(symbol, interval_ns, start_ns, first, high, low, last, volume, count, 0, False, recv_ns)
+
+
+def _count(value: object) -> int | None:
+    """A whole number from 0 on that is no absurdity; None when it is none."""
+    return value if type(value) is int and 0 <= value < _LARGEST_COUNT else None
 
 
 def _number(value: object) -> float | None:
