@@ -225,8 +225,6 @@ class TradeUpdates:
 
     def _swallowed(self, where: dict[str, str], order: Mapping[str, Any]) -> bool:
         order_only = {name: value for name, value in where.items() if name != "event"}
-        if where["event"] == "new" and self._faults.strike("missing_new", **order_only):
-            return True
         is_leg = order.get("order_class") in _LEG_CLASSES and not order.get("legs")
         if (
             where["event"] == "canceled"
