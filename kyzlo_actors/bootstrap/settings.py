@@ -15,7 +15,7 @@ from kyzlo_actors.bootstrap.problems import MISSING, Words, raise_problems
 from kyzlo_actors.bootstrap.secrets import SECRETS_FILE_NAME, from_credentials, from_secrets_file
 from kyzlo_actors.bootstrap.setting_names import TOP_LEVEL_NAMES, other_fields, pick
 from kyzlo_actors.bootstrap.settings_model import Settings
-from kyzlo_actors.bootstrap.toml_file import read_toml
+from kyzlo_actors.bootstrap.toml_file import parse_toml, read_toml
 from kyzlo_actors.bootstrap.translate import translate
 from kyzlo_actors.domain.errors import BadInput
 
@@ -40,16 +40,19 @@ class LoadedSettings:
         return self.origins.get(name, "default")
 
 
-def load_settings(path: Path | None, environ: Mapping[str, str]) -> LoadedSettings:
+def load_settings(
+    path: Path | None, environ: Mapping[str, str], *, text: str | None = None
+) -> LoadedSettings:
     """Load `path` (default `config/settings.toml`), its neighbour `secrets.toml`, systemd credentials and `environ`.
 
     Environment beats credentials, they beat secrets.toml, that beats settings.toml, that beats the default. An empty
-    value counts as not given.
+    value counts as not given. With `text` that is judged as if it stood in the file.
     Raises: BadInput: one thing is wrong. SettingsProblems (a BadInput): several are, and it tells all of them.
     """
     path = path or DEFAULT_PATH
     problems: list[BadInput] = []
-    written = read_toml(path, cure="`kyzlo init` writes one, or name another with --settings")
+    cure = "`kyzlo init` writes one, or name another with --settings"
+    written = read_toml(path, cure=cure) if text is None else parse_toml(path, text)
     in_file = pick(written, str(path), problems)
     raw = other_fields(written)
     origins = {name: str(path) for name in _dotted(raw)}

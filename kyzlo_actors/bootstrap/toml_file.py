@@ -21,7 +21,11 @@ def read_toml(path: Path, *, cure: str, private: bool = False) -> dict[str, Any]
 
     Raises: BadInput: missing, unreadable, too large, open to others, or not TOML (with the line's number).
     """
-    text = _read(path, cure, private)
+    return parse_toml(path, _read(path, cure, private))
+
+
+def parse_toml(path: Path, text: str) -> dict[str, Any]:
+    """The table of a text that stands in the file, or is to. Raises: BadInput: it is not TOML."""
     try:
         table = toml.loads(text)
     except toml.TomlDecodeError as error:

@@ -12,7 +12,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from kyzlo_actors.actors.layout import SYMBOL
 from kyzlo_actors.bootstrap.environment import directory_defaults
+from kyzlo_actors.bootstrap.settings_paths import written_directories
 from kyzlo_actors.domain.errors import BadInput, Recoverable
 
 ANSWER_SECONDS: Final = 5.0
@@ -32,14 +34,24 @@ RuntimeOption = Annotated[
 
 
 def find_directories(
-    state: Path | None, runtime: Path | None, environ: Mapping[str, str] | None = None
+    state: Path | None,
+    runtime: Path | None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    settings: Path | None = None,
+    forgiving: bool = False,
 ) -> tuple[Path, Path]:
-    """State and runtime directory: as named, else systemd's variables, else the service's, else the user's.
+    """State and runtime directory: as named; else what `[paths]` of the settings file says; else systemd's
+    variables, the service's, the user's. Beside one that was named the settings' other would be somebody else's.
 
-    Settings are not read: a halt must not depend on them. `ops/halt` looks in the same places.
+    `forgiving`: a settings file that cannot be used is as good as none, because a halt must not depend on it.
+    `ops/halt` looks in the same places, but in no settings. Raises: BadInput: the settings file cannot be used.
     """
     environ = os.environ if environ is None else environ
     defaults = directory_defaults(environ, os.getuid())
+    if state is None and runtime is None:
+        written = _written_directories(settings, forgiving)
+        state, runtime = written.get("state_directory"), written.get("runtime_directory")
     if state is None:
         named = "STATE_DIRECTORY" in environ or not _SERVICE_STATE.is_dir()
         state = Path(defaults["state_directory"].value) if named else _SERVICE_STATE
@@ -49,6 +61,29 @@ def find_directories(
         )
         runtime = Path(defaults["runtime_directory"].value) if named else _SERVICE_RUNTIME
     return state.absolute(), runtime.absolute()
+
+
+def _written_directories(settings: Path | None, forgiving: bool) -> dict[str, Path]:
+    try:
+        return written_directories(settings)
+    except BadInput:
+        if forgiving:
+            return {}
+        raise
+
+
+def ask_status(runtime: Path) -> dict[str, Any]:
+    """What the guardian answers to `status`. Raises: Recoverable: it does not answer, or refuses."""
+    answer = ask_guardian(runtime, {"cmd": "status"})
+    if not answer.get("ok"):
+        raise Recoverable(f"the guardian refuses: {answer.get('error')}")
+    return answer
+
+
+def symbol_rows(status: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The rows of a status that are symbols, by symbol."""
+    rows = [row for row in status["actors"] if row["actor"].startswith(SYMBOL)]
+    return {row["actor"].removeprefix(SYMBOL): row for row in rows}
 
 
 def checked_reason(reason: str) -> str:

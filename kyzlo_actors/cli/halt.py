@@ -18,6 +18,7 @@ from kyzlo_actors.cli.admin_client import (
     checked_reason,
     find_directories,
 )
+from kyzlo_actors.cli.config import SettingsOption
 from kyzlo_actors.cli.exit_codes import ExitCode
 from kyzlo_actors.domain.errors import Fatal, Recoverable
 
@@ -34,11 +35,15 @@ def halt(
     ] = None,
     state_dir: StateOption = None,
     runtime_dir: RuntimeOption = None,
+    settings: SettingsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Stop all trading, cancel every order, and prove it. Works with the service up, stuck or down."""
+    """Stop all trading, cancel every order, and prove it. Works with the service up, stuck or down.
+
+    Example: kyzlo halt --reason "strange prices" --wait 30
+    """
     reason = checked_reason(reason)
-    state, runtime = find_directories(state_dir, runtime_dir)
+    state, runtime = find_directories(state_dir, runtime_dir, settings=settings, forgiving=True)
     halt_id, problems = _latch(state, reason)
     try:
         answer = ask_guardian(runtime, {"cmd": "halt", "reason": reason})

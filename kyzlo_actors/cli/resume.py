@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -9,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from kyzlo_actors.cli.admin_client import RuntimeOption, ask_guardian, checked_reason, find_directories
+from kyzlo_actors.cli.config import JsonOption, SettingsOption
 from kyzlo_actors.domain.errors import Recoverable
 
 _POLL_SECONDS: Final = 0.5
@@ -20,18 +23,24 @@ def resume(
         float, typer.Option(min=1, max=3600, metavar="SECONDS", help="How long the gate may take to open.")
     ] = 120,
     runtime_dir: RuntimeOption = None,
+    settings: SettingsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Clear the latch and open the gate, after a clean reconciliation. Exit 1 when it stays halted."""
+    """Clear the latch and open the gate, after a clean reconciliation. Exit 1 when it stays halted.
+
+    Example: kyzlo resume --reason "the feed is back"
+    """
     reason = checked_reason(reason)
-    _, runtime = find_directories(None, runtime_dir)
+    _, runtime = find_directories(None, runtime_dir, settings=settings)
     deadline = time.monotonic() + wait
     answer = ask_guardian(runtime, {"cmd": "resume", "reason": reason}, timeout_seconds=wait)
     if not answer.get("ok"):
         raise Recoverable(f"still halted: {answer.get('error')}")
     if answer.get("state") != "trading":
-        print(f"{answer.get('detail')} …")
+        # Beside JSON it is for the person who waits.
+        print(f"{answer.get('detail')} …", file=sys.stderr if as_json else sys.stdout)
         wait_for_trading(runtime, deadline)
-    print("trading")
+    print(json.dumps({"ok": True, "state": "trading"}) if as_json else "trading")
 
 
 def wait_for_trading(runtime: Path, deadline: float) -> None:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
 import typer
 
-from kyzlo_actors.cli.admin_client import RuntimeOption, ask_guardian, find_directories
+from kyzlo_actors.cli.admin_client import RuntimeOption, ask_status, find_directories
+from kyzlo_actors.cli.config import JsonOption, SettingsOption
 from kyzlo_actors.cli.exit_codes import ExitCode
-from kyzlo_actors.domain.errors import Recoverable
+from kyzlo_actors.cli.text_table import text_table
 
 _COLUMNS = ("actor", "pid", "life", "restarts", "beat", "ready", "position", "realized", "unrealized")
 
 
 def status(
-    runtime_dir: RuntimeOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    runtime_dir: RuntimeOption = None, settings: SettingsOption = None, as_json: JsonOption = False
 ) -> None:
-    """State, latch and every actor. Exit 3 when it is halted, 1 when it does not run."""
-    _, runtime = find_directories(None, runtime_dir)
-    answer = ask_guardian(runtime, {"cmd": "status"})
-    if not answer.get("ok"):
-        raise Recoverable(f"the guardian refuses: {answer.get('error')}")
+    """State, latch and every actor. Exit 3 when it is halted, 1 when it does not run.
+
+    Example: kyzlo status --json
+    """
+    _, runtime = find_directories(None, runtime_dir, settings=settings)
+    answer = ask_status(runtime)
     print(json.dumps(answer) if as_json else status_text(answer))
     if answer.get("gate") == "halted":
         raise typer.Exit(ExitCode.HALTED)
@@ -30,6 +32,12 @@ def status(
 
 def status_text(answer: dict[str, Any]) -> str:
     """The answer for people."""
+    rows = [_COLUMNS, *(_row(actor) for actor in answer["actors"])]
+    return "\n".join([*state_lines(answer), *text_table(rows)])
+
+
+def state_lines(answer: Mapping[str, Any]) -> list[str]:
+    """What concerns the whole instance: state, gate, latch, a halt under way, a resume that was refused."""
     lines = [
         f"{answer['state']}, gate {answer['gate']}, guardian pid {answer['pid']}, run {answer['run_id']}"
     ]
@@ -46,15 +54,16 @@ def status_text(answer: dict[str, Any]) -> str:
         lines.append(f"{halt['kind']} {halt['halt_id']}: {halt['step']}, {proven}")
     if refused := answer.get("resume_refused"):
         lines.append(f"the last resume was refused: {refused}")
-    rows = [_COLUMNS, *(_row(actor) for actor in answer["actors"])]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    for row in rows:
-        first, *others = (
-            cell.ljust(width) if not index else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        lines.append("  ".join((first, *others)))
-    return "\n".join(lines)
+    return lines
+
+
+def readiness(actor: Mapping[str, Any]) -> str:
+    """What keeps an actor from trading, if anything does."""
+    if actor.get("quarantined"):
+        return "quarantined"
+    if actor.get("paused"):
+        return "paused"
+    return "yes" if actor["ready"] else "no"
 
 
 def _row(actor: dict[str, Any]) -> tuple[str, ...]:
@@ -65,7 +74,7 @@ def _row(actor: dict[str, Any]) -> tuple[str, ...]:
         str(actor["incarnation"]),
         str(actor["restarts"]),
         "-" if age is None else f"{age:.1f} s",
-        "yes" if actor["ready"] else "no",
+        readiness(actor),
         f"{actor['position']:g}",
         f"{actor['realized_pnl']:.2f}",
         f"{actor['unrealized_pnl']:.2f}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 
@@ -23,6 +24,23 @@ def write_durable(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def replace_durable(path: Path, data: bytes) -> None:
+    """Put `data` in the place of the file at `path`, whole or not at all; mode and owner stay. Raises OSError."""
+    real = Path(os.path.realpath(path))  # a link stays one
+    about = os.stat(real)
+    draft = real.with_name(f".{real.name}.{os.getpid()}.new")
+    try:
+        write_durable(draft, data)
+        if (about.st_uid, about.st_gid) != (os.geteuid(), os.getegid()):
+            os.chown(draft, about.st_uid, about.st_gid)
+        os.chmod(draft, stat.S_IMODE(about.st_mode))
+        os.replace(draft, real)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    fsync_directory(real.parent)
 
 
 def write_all(fd: int, data: bytes, offset: int) -> None:

@@ -41,6 +41,17 @@ def read_journal(directory: Path, from_seq: int = 1) -> Iterator[JournalRecord]:
         follower.close()
 
 
+def follow_from_end(directory: Path) -> JournalFollower:
+    """A follower of what is written from now on. It reads at most the newest segment for that.
+
+    Raises: JournalCorrupt, OSError.
+    """
+    follower = JournalFollower(directory, next(reversed(first_seqs(directory)), 1))
+    while follower.poll(_READ_BATCH):
+        pass
+    return follower
+
+
 class JournalFollower:
     """Reads on from `next_seq` each time it is asked; keeps its place in the open segment.
 
