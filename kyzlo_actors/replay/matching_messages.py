@@ -24,7 +24,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitOrder:
-    """Take an order in: `pending_new`, or a refusal."""
+    """Take an order in: `pending_new` (after it, its legs: `held`), or a refusal. The first event is the answer."""
 
     ticket: OrderTicket
     ts: int
@@ -68,6 +68,8 @@ class SessionPhase(StrEnum):
 class RequestReplace:
     """Ask for a replace: a new order in `pending_new`, the old one `pending_replace`; a fill may still win.
 
+    The first event is the answer: the new order, or `ReplaceRefused`. When the replace loses later, the new order is
+    `rejected` and the old one, if it lives, is again what it was (both by `order_replace_rejected`).
     None leaves a field as it is. `qty` is the chain's total, what is filled already included. `trail` is dollars or
     percent, as the old order has it.
     """
@@ -200,6 +202,8 @@ class RefusalReason(StrEnum):
     INSUFFICIENT_BUYING_POWER = "insufficient_buying_power"
     INSUFFICIENT_QTY = "insufficient_qty"
     WASH_TRADE = "wash_trade"
+    # An order that would open one side while an order that opens the other side works.
+    OPPOSITE_OPEN = "opposite_open"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,12 +281,17 @@ class CancelRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceRefused:
-    """The replace was not taken; nothing changed. `status` None: no such order."""
+    """The replace was not taken; nothing changed. `status` None: no such order.
+
+    `unchanged`: it asks for nothing new. `detail`: what is wrong with what it asks for. `refusal`: as an order it
+    would not have been taken. None of them: the order's status (or a leg that waits) does not let it.
+    """
 
     venue_order_id: str
     status: VenueStatus | None
     unchanged: bool = False
     detail: str = ""
+    refusal: OrderRefused | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

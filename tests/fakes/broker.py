@@ -23,7 +23,7 @@ from kyzlo_actors.domain.broker_events import (
 from kyzlo_actors.domain.order import OrderStatus, OrderTicket
 from kyzlo_actors.ports.broker import Deliver
 from kyzlo_actors.ports.clock import Clock
-from kyzlo_actors.replay.matching import AccountTerms, MatchingEngine
+from kyzlo_actors.replay.matching import MatchingEngine
 from kyzlo_actors.replay.matching_messages import (
     ActivateOrder,
     ConfirmCancel,
@@ -38,6 +38,7 @@ from kyzlo_actors.replay.matching_messages import (
     RequestCancel,
     SubmitOrder,
 )
+from kyzlo_actors.replay.terms import AccountTerms
 from kyzlo_actors.replay.venue_order import VenueOrder, VenueStatus
 
 _STATUSES = {status: OrderStatus(status.value) for status in VenueStatus if status.value != "pending_new"}

@@ -9,7 +9,7 @@ import pytest
 from kyzlo_actors.domain.order import OrderTicket
 from kyzlo_actors.domain.values import OrderType, Side, TimeInForce
 from kyzlo_actors.replay.fill_plan import FillPlan
-from kyzlo_actors.replay.matching import AccountTerms, MatchingEngine
+from kyzlo_actors.replay.matching import MatchingEngine
 from kyzlo_actors.replay.matching_messages import (
     ActivateOrder,
     CancelRefused,
@@ -26,6 +26,7 @@ from kyzlo_actors.replay.matching_messages import (
     SessionPhase,
     SubmitOrder,
 )
+from kyzlo_actors.replay.terms import AccountTerms
 
 D = Decimal
 
@@ -123,10 +124,10 @@ def test_a_planned_partial_fill_is_finished_by_the_next_quote() -> None:
 
 def test_the_fill_plan_splits_about_its_share_and_depends_on_the_order_alone() -> None:
     plan = FillPlan(seed=5, partial_percent=10)
-    split = {index for index in range(1000) if plan.first_qty(ticket(f"id-{index}")) < 10}
+    split = {index for index in range(1000) if plan.next_qty(ticket(f"id-{index}"), D(0), D(10)) < 10}
     assert 60 < len(split) < 140
-    assert split == {index for index in range(1000) if plan.first_qty(ticket(f"id-{index}")) < 10}
-    assert plan.first_qty(ticket("one", qty="1")) == 1
+    assert split == {index for index in range(1000) if plan.next_qty(ticket(f"id-{index}"), D(0), D(10)) < 10}
+    assert plan.next_qty(ticket("one", qty="1"), D(0), D(1)) == 1
 
 
 def test_a_client_order_id_is_unique_for_ever() -> None:
@@ -265,8 +266,9 @@ def test_open_orders_are_bounded() -> None:
 @pytest.mark.parametrize(
     ("order_type", "limit", "qty", "tif", "reason"),
     [
-        (OrderType.STOP, None, "1", TimeInForce.DAY, RefusalReason.UNSUPPORTED),
-        (OrderType.MARKET, None, "1", TimeInForce.IOC, RefusalReason.UNSUPPORTED),
+        (OrderType.STOP, None, "1", TimeInForce.DAY, RefusalReason.BAD_TICKET),
+        (OrderType.TRAILING_STOP, None, "1", TimeInForce.OPG, RefusalReason.BAD_TICKET),
+        (OrderType.MARKET, None, "1.5", TimeInForce.GTC, RefusalReason.BAD_TICKET),
         (OrderType.MARKET, "1", "1", TimeInForce.DAY, RefusalReason.BAD_TICKET),
         (OrderType.LIMIT, None, "1", TimeInForce.DAY, RefusalReason.BAD_TICKET),
         (OrderType.LIMIT, "0", "1", TimeInForce.DAY, RefusalReason.BAD_TICKET),

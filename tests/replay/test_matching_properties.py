@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kyzlo_actors.domain.order import OrderTicket
 from kyzlo_actors.domain.values import OrderType, Side, TimeInForce
 from kyzlo_actors.replay.fill_plan import FillPlan
-from kyzlo_actors.replay.matching import AccountTerms, MatchingEngine
+from kyzlo_actors.replay.matching import MatchingEngine
 from kyzlo_actors.replay.matching_messages import (
     ActivateOrder,
     ConfirmCancel,
@@ -25,6 +25,7 @@ from kyzlo_actors.replay.matching_messages import (
     SessionPhase,
     SubmitOrder,
 )
+from kyzlo_actors.replay.terms import AccountTerms
 from kyzlo_actors.replay.venue_order import VenueOrder
 
 D = Decimal

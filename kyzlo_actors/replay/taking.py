@@ -1,0 +1,93 @@
+"""Orders come in, and reach the market."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from kyzlo_actors.domain.order import ZERO, OrderTicket
+from kyzlo_actors.domain.values import OrderClass, PositionIntent, TimeInForce
+from kyzlo_actors.replay.ends import end
+from kyzlo_actors.replay.filling import match_symbol
+from kyzlo_actors.replay.floor import Floor
+from kyzlo_actors.replay.legs import arm_legs, exit_intent, leg_tickets
+from kyzlo_actors.replay.matching_messages import (
+    ActivateOrder,
+    OrderEvent,
+    OrderMoved,
+    SessionPhase,
+    SubmitOrder,
+)
+from kyzlo_actors.replay.refusals import claim_of, intent_of, refusal_of, reserve_of
+from kyzlo_actors.replay.venue_order import VenueOrder, VenueStatus
+
+_DAY_NS: Final = 86_400_000_000_000
+
+
+def take(floor: Floor, event: SubmitOrder) -> None:
+    """Take the order, and with it its legs; or refuse it, and nothing has changed."""
+    ticket = event.ticket
+    refusal = refusal_of(floor, ticket)
+    if refusal is not None:
+        floor.tell(refusal)
+        return
+    intent = intent_of(floor, ticket)
+    order = replace(
+        blank_order(floor, ticket, intent, event.ts),
+        reserve_price=reserve_of(floor, ticket, intent),
+        claimed_qty=ZERO if ticket.notional is None else claim_of(floor, ticket, intent),
+    )
+    first_leg = order.sequence + 1
+    legs = [
+        replace(
+            blank_order(floor, leg, exit_intent(leg.side), event.ts),
+            venue_order_id=floor.make_id("order", number),
+            sequence=number,
+            ticket=replace(leg, client_order_id=floor.make_id("leg", number)),
+            status=VenueStatus.HELD,
+            parent_id=order.venue_order_id,
+        )
+        for number, leg in enumerate(leg_tickets(ticket), start=first_leg)
+    ]
+    order = replace(order, legs=tuple(leg.venue_order_id for leg in legs))
+    for made in (order, *legs):
+        floor.book.add(made)
+        floor.tell(OrderMoved(order=made, event=OrderEvent(made.status), ts=event.ts))
+
+
+def blank_order(floor: Floor, ticket: OrderTicket, intent: PositionIntent, ts: int) -> VenueOrder:
+    """The next order of the account, just taken; it reserves nothing yet."""
+    sequence = len(floor.book.orders) + 1
+    lasting = ticket.time_in_force is TimeInForce.GTC
+    return VenueOrder(
+        venue_order_id=floor.make_id("order", sequence),
+        sequence=sequence,
+        ticket=ticket,
+        status=VenueStatus.PENDING_NEW,
+        reserve_price=ZERO,
+        submitted_ns=ts,
+        updated_ns=ts,
+        intent=intent,
+        expires_ns=ts + floor.terms.gtc_days * _DAY_NS if lasting else 0,
+    )
+
+
+def activate(floor: Floor, event: ActivateOrder) -> None:
+    """The order has reached the market. Legs and replacing orders get there another way."""
+    order, ts = floor.book.orders.get(event.venue_order_id), event.ts
+    if order is None or order.activated or order.status.is_terminal:
+        return
+    if order.parent_id is not None or order.awaits_replace:
+        return
+    if order.ticket.time_in_force is TimeInForce.OPG and floor.phase is SessionPhase.REGULAR:
+        end(floor, order, VenueStatus.EXPIRED, ts)  # it was on its way when the auction was held
+        return
+    status = VenueStatus.NEW if floor.is_live(order.ticket) else VenueStatus.ACCEPTED
+    if order.status is VenueStatus.PENDING_CANCEL:
+        # The cancel was asked for while the order was on its way: it may trade now, but stays as it was.
+        order = floor.put(order, activated=True, updated_ns=ts, status_before=status)
+    else:
+        order = floor.move(order, OrderEvent(status), ts, status=status, activated=True)
+    if order.ticket.order_class is OrderClass.OCO:
+        arm_legs(floor, order, ts)
+    match_symbol(floor, order.ticket.symbol, ts)
