@@ -31,7 +31,7 @@ HEAVY = (
     "websocket",
     "aiohttp",
     "kyzlo_actors.adapters",
-    "kyzlo_actors.actors",
+    "kyzlo_actors.actors.wire",
 )
 
 
