@@ -6,11 +6,26 @@ import os
 import sys
 import traceback
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from kyzlo_actors.cli import config, doctor, halt, init, paper, resume, run, status, venue
+from kyzlo_actors.cli import (
+    config,
+    doctor,
+    halt,
+    init,
+    journal,
+    orders,
+    paper,
+    positions,
+    resume,
+    run,
+    status,
+    symbols,
+    top,
+    venue,
+)
 from kyzlo_actors.cli.exit_codes import ExitCode
 from kyzlo_actors.domain.errors import BadInput, KyzloError
 
@@ -20,14 +35,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(config.app, name="config")
+app.add_typer(symbols.app, name="symbols")
 app.command("doctor")(doctor.doctor)
 app.command("halt")(halt.halt)
 app.command("init")(init.init)
+app.command("journal")(journal.journal)
+app.command("orders")(orders.orders)
 app.command("paper")(paper.paper)
+app.command("positions")(positions.positions)
 app.command("resume")(resume.resume)
 app.command("run")(run.run)
 app.command("status")(status.status)
-app.command("venue")(venue.venue)
+app.command("top")(top.top)
+app.command("venue", epilog="Example: kyzlo venue --port 8080 --seed 7")(venue.venue)
 
 
 def main() -> None:
@@ -35,12 +55,18 @@ def main() -> None:
     # Nothing is caught but what we raise ourselves: a defect ends the process as ever, only in one line.
     sys.excepthook = _tell_defect
     try:
-        # Called through `app` itself, Typer would put a hook of its own in this place.
-        typer.main.get_command(app)(prog_name="kyzlo")
+        # Called through `app` itself, Typer would put a hook of its own in this place, and boxes around its errors.
+        code = typer.main.get_command(app)(prog_name="kyzlo", standalone_mode=False)
+    except typer.TyperException as error:
+        _leave(_usage(error), ExitCode.BAD_INPUT)
+    except typer.Abort:
+        sys.exit(ExitCode.FAILED)
     except BadInput as problem:
         _leave(str(problem), ExitCode.BAD_INPUT)
     except KyzloError as error:
         _leave(str(error), ExitCode.FAILED)
+    # What a command returns is its own affair: only an exit has a number.
+    sys.exit(code if isinstance(code, int) else ExitCode.OK)
 
 
 @app.callback(invoke_without_command=True)
@@ -55,7 +81,15 @@ def options(
         raise typer.Exit(ExitCode.OK)
 
 
-def _leave(message: str, code: ExitCode) -> None:
+def _usage(error: typer.TyperException) -> str:
+    """One line on how the command was called; empty when its help was shown in place of it."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    context: typer.Context | None = getattr(error, "ctx", None)
+    path = context.command_path if context else "kyzlo"
+    return f"{said}; see {path} --help" if said else ""
+
+
+def _leave(message: str, code: ExitCode) -> NoReturn:
     for line in message.splitlines():
         print(f"kyzlo: {line}", file=sys.stderr)
     sys.exit(code)
