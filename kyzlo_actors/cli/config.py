@@ -28,7 +28,10 @@ LiveOption = Annotated[bool, typer.Option("--live", help="Check for trading real
 
 @app.command()
 def check(settings: SettingsOption = None, live: LiveOption = False, as_json: JsonOption = False) -> None:
-    """Say whether the settings can be used: one line for each problem, exit 2 if there is one."""
+    """Say whether the settings can be used: one line for each problem, exit 2 if there is one.
+
+    Example: kyzlo config check --live
+    """
     from kyzlo_actors.bootstrap.plugins import check_strategies
     from kyzlo_actors.bootstrap.settings import load_settings
     from kyzlo_actors.bootstrap.venue_check import check_venue
@@ -52,7 +55,10 @@ def check(settings: SettingsOption = None, live: LiveOption = False, as_json: Js
 
 @app.command()
 def show(settings: SettingsOption = None, as_json: JsonOption = False) -> None:
-    """Print every setting, its value and where it comes from; of secrets only the length."""
+    """Print every setting, its value and where it comes from; of secrets only the length.
+
+    Example: kyzlo config show --json
+    """
     from kyzlo_actors.bootstrap.settings import load_settings
     from kyzlo_actors.bootstrap.settings_view import setting_rows
 

@@ -15,7 +15,12 @@ def run(
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Trade real money; needs the live URL too.")] = False,
 ) -> None:
-    """Run the guardian and its actor tree. SIGTERM ends it in order, SIGUSR1 halts it."""
+    """Run the guardian and its actor tree. SIGTERM ends it in order, SIGUSR1 halts it.
+
+    It logs JSON lines on standard error, or to the journal under systemd.
+
+    Example: kyzlo run --settings config/settings.toml
+    """
     from kyzlo_actors.bootstrap.run import run_instance
     from kyzlo_actors.bootstrap.settings import load_settings
 
