@@ -73,7 +73,12 @@ _KINDS: Final = (
     _kind("count", "swap_events", "an event changes places with the one after it", _EVENT),
     _kind("ms", "delay_events_ms", "events come late; with a filter the others overtake them", _EVENT),
     _kind("count", "missing_new", "`new` is never sent", _ORDER),
-    _kind("count", "hide_sibling_cancel", "the cancel of a bracket's other leg is never sent", _ORDER),
+    _kind(
+        "count",
+        "hide_sibling_cancel",
+        "a cancel that nobody asked for (a bracket's other leg) is never sent",
+        _ORDER,
+    ),
     _kind("count", "malformed_events", "an event arrives broken", _EVENT, "kind"),
     _kind("switch", "mute_stream", "connected, but no event is sent", _EVENT),
     # Market data.

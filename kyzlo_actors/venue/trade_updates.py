@@ -38,7 +38,7 @@ _MS_PER_SECOND: Final = 1_000
 _PING_SHARE: Final = 2 / 3
 _NORMAL: Final = 1000
 _ABNORMAL: Final = 1006
-_LEG_CLASSES: Final = ("bracket", "oco", "oto")
+_GROUPS: Final = ("bracket", "oco", "oto")
 
 CheckKeys = Callable[[str, str], bool]
 
@@ -82,6 +82,7 @@ class TradeUpdates:
         self._serial = count()
         self._newest_due = 0.0
         self._swapped: _Waiting | None = None
+        self._cancels_asked: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._refusal: tuple[float, int] = (0.0, 429)
 
@@ -224,15 +225,28 @@ class TradeUpdates:
     # ---------------------------------------------------------------- events on their way
 
     def _swallowed(self, where: dict[str, str], order: Mapping[str, Any]) -> bool:
-        order_only = {name: value for name, value in where.items() if name != "event"}
-        is_leg = order.get("order_class") in _LEG_CLASSES and not order.get("legs")
-        if (
-            where["event"] == "canceled"
-            and is_leg
-            and self._faults.strike("hide_sibling_cancel", **order_only)
+        if self._is_sibling_cancel(where, order) and self._faults.strike(
+            "hide_sibling_cancel",
+            symbol=where["symbol"],
+            order_id=where["order_id"],
+            client_order_id=where["client_order_id"],
         ):
             return True
         return self._faults.strike("drop_events", **where) is not None
+
+    def _is_sibling_cancel(self, where: dict[str, str], order: Mapping[str, Any]) -> bool:
+        """Whether an order of a group is canceled although nobody asked for that: another of them made it needless."""
+        if order.get("order_class") not in _GROUPS:
+            return False
+        if where["event"] == "pending_cancel":
+            self._cancels_asked[where["order_id"]] = None
+            while len(self._cancels_asked) > MAX_WAITING_EVENTS:
+                del self._cancels_asked[next(iter(self._cancels_asked))]
+        if where["event"] != "canceled":
+            return False
+        was_asked = where["order_id"] in self._cancels_asked
+        self._cancels_asked.pop(where["order_id"], None)
+        return not was_asked
 
     def _due(self, where: dict[str, str]) -> float:
         """When to send it: in order, but for what a rule delays on its own."""
