@@ -47,11 +47,14 @@ def make_importable(module: str, directories: Iterable[Path], *, field: str) -> 
 
 def is_taken(module: str, directory: Path) -> bool:
     """Whether a top-level module of that name would come from elsewhere than `directory`."""
-    return module in sys.stdlib_module_names or any(
-        PathFinder.find_spec(module, [entry]) is not None
-        for entry in sys.path
-        if Path(entry).resolve() != directory.resolve()
-    )
+    if module in sys.stdlib_module_names or module in sys.modules:
+        return True
+    here = directory.resolve()
+    paths = [entry for entry in sys.path if Path(entry).resolve() != here]
+    if PathFinder.find_spec(module, paths) is not None:
+        return True
+    found = find_spec(module)  # by other finders too: packages that are installed to be edited
+    return found is not None and here not in Path(found.origin or here / module).parents
 
 
 def check_place(path: Path, field: str) -> None:
