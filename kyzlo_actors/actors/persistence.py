@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from pathlib import Path
 from typing import Final
-
-import orjson
 
 from kyzlo_actors.actors.base import KyzloActor
 from kyzlo_actors.actors.control import StartActor
+from kyzlo_actors.actors.recovery import SnapshotFile
 from kyzlo_actors.actors.registry import Registry
 from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.values import NS_PER_SECOND
@@ -158,13 +156,7 @@ class Shipper:
             return
         self._next_prune_ns = now_ns + PRUNE_EVERY_NS
         for writer in self._followers:
-            through = min(self._offsets.get(writer, 0), self._snapshot_sequence(writer))
+            snapshot = SnapshotFile(self._registry.layout.snapshots, writer)
+            through = min(self._offsets.get(writer, 0), snapshot.sequence())
             if through > 0:
                 prune(self._root / writer, through)
-
-    def _snapshot_sequence(self, writer: str) -> int:
-        path: Path = self._registry.layout.snapshots / f"{writer}.json"
-        try:
-            return int(orjson.loads(path.read_bytes())["sequence"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return 0

@@ -181,6 +181,16 @@ def test_a_snapshot_that_cannot_be_used_is_none_and_the_journal_tells_all(
     assert snapshot.load() is None
 
 
+def test_the_sequence_of_a_snapshot_is_read_without_the_rest(tmp_path: Path) -> None:
+    snapshot = SnapshotFile(tmp_path, "broker")
+    assert snapshot.sequence() == 0
+    snapshot.save(123_456_789, SymbolState(), {})
+    assert snapshot.sequence() == 123_456_789
+    for other in (b"", b"[]", b'{"schema":99,"sequence":5,', b'{"schema":1,"sequence":"5",'):
+        snapshot.path.write_bytes(other)
+        assert snapshot.sequence() == 0
+
+
 def test_a_torn_draft_beside_the_snapshot_is_not_read(tmp_path: Path) -> None:
     snapshot = SnapshotFile(tmp_path, "risk")
     snapshot.save(1, SymbolState(), {})

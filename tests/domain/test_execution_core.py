@@ -34,7 +34,11 @@ from kyzlo_actors.domain.effects import (
 )
 from kyzlo_actors.domain.execution.cancels import CANCEL_RETRY_NS
 from kyzlo_actors.domain.execution.lookups import LOOK_UP_LATER_NS, LOOK_UP_WAITS_NS
-from kyzlo_actors.domain.execution.reconciliation import KEEP_NS
+from kyzlo_actors.domain.execution.reconciliation import (
+    BOOK_ORDERS,
+    KEEP_FULL_NS,
+    KEEP_NS,
+)
 from kyzlo_actors.domain.execution_core import ExecutionCore, ExecutionSettings
 from kyzlo_actors.domain.messages import (
     BookSnapshot,
@@ -674,6 +678,22 @@ def test_old_terminal_orders_leave_the_book_and_do_not_come_back() -> None:
     core.handle(frame(report(ID, S.FILLED, filled="10", average="100"), now_ns=later))
     assert core.state.positions["AAPL"].qty == 10
     assert set(core.state.orders) == {"kyzlo.t.2"}
+
+
+def test_a_large_book_keeps_terminal_orders_for_minutes_only() -> None:
+    core = execution()
+    for number in range(BOOK_ORDERS + 1):
+        accept(core, f"kyzlo.t.{number}", qty="1")
+        core.handle(frame(report(f"kyzlo.t.{number}", S.CANCELED, qty="1")))
+    accept(core, "kyzlo.t.live", qty="2")
+    alive = [report("kyzlo.t.live", qty="2")]
+    early, later = NOW + KEEP_FULL_NS // 2, NOW + KEEP_FULL_NS + 120 * SECOND
+    core.handle(state_read(alive, now_ns=early))
+    assert len(core.state.orders) == BOOK_ORDERS + 2
+    core.handle(state_read(alive, now_ns=later))
+    assert set(core.state.orders) == {"kyzlo.t.live"}
+    core.handle(frame(report("kyzlo.t.1", S.CANCELED, qty="1"), now_ns=later))
+    assert set(core.state.orders) == {"kyzlo.t.live"}
 
 
 # --- answers -----------------------------------------------------------------------------------------------------

@@ -19,10 +19,14 @@ STATE_RETRY_NS: Final = NS_PER_SECOND
 OVERLAP_NS: Final = 300 * NS_PER_SECOND
 # The broker's account, positions and orders may lag each other by seconds (wire spec 12, no. 9).
 BROKER_LAG_NS: Final = 10 * NS_PER_SECOND
-# Terminal orders older than this leave the book: no report of them can matter any more. At 200 orders a minute it
-# holds fewer than 100,000 orders of a session.
+# Terminal orders older than this leave the book: no report of them can matter any more.
 KEEP_NS: Final = 24 * 3600 * NS_PER_SECOND
 PRUNE_EVERY_NS: Final = 3600 * NS_PER_SECOND
+# A larger book (4 KB an order, all of it in every snapshot) keeps terminal orders only as long as reads and repeated
+# frames may still name them; what were to come later shows as drift. At 200 orders a minute it holds about 2,000.
+BOOK_ORDERS: Final = 1_000
+KEEP_FULL_NS: Final = 600 * NS_PER_SECOND
+PRUNE_FULL_EVERY_NS: Final = 60 * NS_PER_SECOND
 CLOCK_SLACK_NS: Final = 60 * NS_PER_SECOND
 RECONCILE_TIMER: Final = "reconcile"
 
@@ -93,9 +97,10 @@ def _is_quiet(draft: Draft, read: BrokerState) -> bool:
 
 
 def _prune(draft: Draft, read_started_ns: int) -> None:
-    """Drop terminal orders of earlier days."""
-    horizon_ns = read_started_ns - KEEP_NS
-    if horizon_ns < draft.state.forgotten_ns + PRUNE_EVERY_NS:
+    """Drop terminal orders of earlier days; where there are many, of earlier minutes."""
+    is_full = len(draft.state.orders) > BOOK_ORDERS
+    horizon_ns = read_started_ns - (KEEP_FULL_NS if is_full else KEEP_NS)
+    if horizon_ns < draft.state.forgotten_ns + (PRUNE_FULL_EVERY_NS if is_full else PRUNE_EVERY_NS):
         return
     kept = {
         order_id: order
