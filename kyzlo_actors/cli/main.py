@@ -22,6 +22,7 @@ from kyzlo_actors.cli import (
     resume,
     run,
     status,
+    strategy,
     symbols,
     top,
     venue,
@@ -35,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(config.app, name="config")
+app.add_typer(strategy.app, name="strategy")
 app.add_typer(symbols.app, name="symbols")
 app.command("doctor")(doctor.doctor)
 app.command("halt")(halt.halt)

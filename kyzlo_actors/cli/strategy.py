@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kyzlo_actors.cli.complete import strategy_names
 from kyzlo_actors.cli.exit_codes import ExitCode
 from kyzlo_actors.domain.errors import BadInput
 
@@ -23,7 +24,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command("list")
 def list_strategies(as_json: JsonOption = False) -> None:
-    """Print every installed strategy, its source, its parameters and their defaults."""
+    """Print every installed strategy, its source, its parameters and their defaults.
+
+    Example: kyzlo strategy list --json
+    """
     from kyzlo_actors.bootstrap.plugins import installed_strategies
 
     rows = [_row(name, target) for name, target in sorted(installed_strategies().items())]
@@ -48,7 +52,10 @@ def new(
     frame: Annotated[bool, typer.Option("--frame", help="On pandas: a DataFrame with each bar.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a strategy that works, and its test, as a package of its own; nothing is overwritten."""
+    """Write a strategy that works, and its test, as a package of its own; nothing is overwritten.
+
+    Example: kyzlo strategy new momentum
+    """
     from kyzlo_actors.bootstrap.strategy_new import write_strategy
 
     made = write_strategy(name, directory, on_frames=frame)
@@ -61,14 +68,22 @@ def new(
 
 @app.command()
 def check(
-    strategy: Annotated[str, typer.Argument(metavar="NAME", help="A name of the list, or module:Class.")],
+    strategy: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A name of the list, or module:Class.", autocompletion=strategy_names
+        ),
+    ],
     param: Annotated[
         list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter; may be repeated.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the market that it is played on.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Read its source and play it on a market made here; exit 1 if it must not trade, 2 if it cannot be used."""
+    """Read its source and play it on a market made here; exit 1 if it must not trade, 2 if it cannot be used.
+
+    Example: kyzlo strategy check golden_cross --param fast=5 --param slow=20
+    """
     from kyzlo_actors.bootstrap.strategy_parameters import given_parameters
     from kyzlo_actors.bootstrap.trial.check import check_strategy
 
