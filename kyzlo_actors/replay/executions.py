@@ -6,7 +6,6 @@ from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
-from kyzlo_actors.domain.order import ZERO
 from kyzlo_actors.domain.values import Side
 from kyzlo_actors.replay import legs
 from kyzlo_actors.replay.cash import book_cash
@@ -89,16 +88,18 @@ def _follow_replace(floor: Floor, old: VenueOrder, qty: Decimal, price: Decimal,
     if old.status is VenueStatus.FILLED:
         forsake_replace(floor, old, ts)
         return
-    changes = {"chain_qty": successor.chain_qty + qty, "covered": old.reserved}
+    if qty >= successor.leaves_qty:
+        refuse_replace(floor, successor, ts)
+        return
+    chain_qty, covered = successor.chain_qty + qty, old.reserved
     if successor.carries:
-        successor = replace(
+        floor.put(
             successor,
+            chain_qty=chain_qty,
+            covered=covered,
             filled_qty=successor.filled_qty + qty,
             filled_notional=successor.filled_notional + qty * price,
         )
     else:
-        ticket = successor.ticket
-        successor = replace(successor, ticket=replace(ticket, qty=max(ZERO, ticket.qty - qty)))
-    successor = floor.put(successor, **changes)
-    if not successor.leaves_qty:
-        refuse_replace(floor, successor, ts)
+        ticket = replace(successor.ticket, qty=successor.ticket.qty - qty)
+        floor.put(successor, chain_qty=chain_qty, covered=covered, ticket=ticket)

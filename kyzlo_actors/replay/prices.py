@@ -19,6 +19,8 @@ RESERVE_FACTOR: Final = Decimal("1.03")
 _STOP_ROOM_CHEAP: Final = Decimal("1.04")
 _STOP_ROOM: Final = Decimal("1.025")
 _CHEAP_BELOW: Final = Decimal(50)
+# The first quote that an order of this kind meets decides about it, whatever the price.
+_FIRST_QUOTE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG})
 
 
 @dataclass(slots=True)
@@ -48,7 +50,11 @@ def watch_for(orders: Iterable[VenueOrder]) -> Watch:
     watch = Watch()
     for order in orders:
         is_buy = order.ticket.side is Side.BUY
-        if order.ticket.order_type in STOPS and not order.triggered:
+        if order.ticket.time_in_force is TimeInForce.CLS:
+            continue  # it meets no quote, only the closing auction
+        if order.ticket.time_in_force in _FIRST_QUOTE:
+            watch.ask_at_most = inf
+        elif order.ticket.order_type in STOPS and not order.triggered:
             _watch_stop(watch, order, is_buy)
         elif is_buy:
             limit = limit_of(order)

@@ -62,7 +62,15 @@ def confirm_replace(floor: Floor, event: ConfirmReplace) -> None:
     if status is VenueStatus.PARTIALLY_FILLED:
         status = VenueStatus.NEW
     # First the new order, silently: the shares and the money are never unclaimed between the two.
-    new = floor.put(new, activated=True, covered=ZERO, status=status, triggered=old.triggered, hwm=old.hwm)
+    new = floor.put(
+        new,
+        activated=True,
+        covered=ZERO,
+        status=status,
+        legs=old.legs,
+        triggered=old.triggered,
+        hwm=old.hwm,
+    )
     floor.move(
         old,
         OrderEvent.REPLACED,
@@ -150,7 +158,6 @@ def _successor(floor: Floor, old: VenueOrder, ticket: OrderTicket, ts: int) -> V
         reserve_price=reserve_of(floor, ticket, old.intent),
         covered=old.reserved,
         parent_id=old.parent_id,
-        legs=old.legs,
         replaces=old.venue_order_id,
         chain_qty=done,
         carries=carries,
