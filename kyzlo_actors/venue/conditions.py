@@ -5,10 +5,11 @@ Reference data of the protocol (wire format), not of a scenario.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
+EXTENDED_HOURS: Final = 12
 ODD_LOT: Final = 37
 
 
@@ -88,6 +89,23 @@ _NOT_LAST: Final = {
 }
 _OFFICIAL: Final = {15: "Market Center Official Close", 16: "Market Center Official Open"}
 _CORRECTED: Final = {38: "Corrected Consolidated Close"}
+# Flags that say something about the stock, not about the print.
+_NEUTRAL: Final = {
+    57: "Short Sale Restriction Activated",
+    58: "Short Sale Restriction Continued",
+    59: "Short Sale Restriction Deactivated",
+    60: "Short Sale Restriction In Effect",
+    62: "Financial Status - Bankrupt",
+    63: "Financial Status - Deficient",
+    64: "Financial Status - Delinquent",
+    65: "Financial Status - Bankrupt and Deficient",
+    66: "Financial Status - Bankrupt and Delinquent",
+    67: "Financial Status - Deficient and Delinquent",
+    68: "Financial Status - Deficient, Delinquent and Bankrupt",
+    69: "Financial Status - Liquidation",
+    70: "Financial Status - Creations Suspended",
+    71: "Financial Status - Redemptions Suspended",
+}
 
 CONDITIONS: Final[dict[int, Condition]] = {
     row.id: row
@@ -97,10 +115,23 @@ CONDITIONS: Final[dict[int, Condition]] = {
         *_rows(_NOT_LAST, True, False, True),
         *_rows(_OFFICIAL, False, False, False),
         *_rows(_CORRECTED, True, True, False),
+        *_rows(_NEUTRAL, True, True, True),
     )
 }
 
 
-def moves_price(conditions: Iterable[int]) -> bool:
-    """Whether a print with these conditions may be a bar's open, high, low or close."""
-    return all(CONDITIONS[number].last and CONDITIONS[number].high_low for number in conditions)
+@lru_cache(maxsize=4_096)
+def moves_price(conditions: tuple[int, ...], *, extended: bool = False) -> bool:
+    """Whether a print with these conditions may be a bar's open, high, low or close; an unknown one may not.
+
+    `extended`: outside the regular session, where bars of minutes are made of extended-hours prints.
+    """
+    rows = [CONDITIONS.get(number) for number in conditions if not (extended and number == EXTENDED_HOURS)]
+    return all(row is not None and row.last and row.high_low for row in rows)
+
+
+@lru_cache(maxsize=4_096)
+def counts_volume(conditions: tuple[int, ...]) -> bool:
+    """Whether a print with these conditions counts for the volume."""
+    rows = [CONDITIONS.get(number) for number in conditions]
+    return all(row is not None and row.volume for row in rows)

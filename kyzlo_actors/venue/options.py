@@ -11,6 +11,7 @@ class VenueOptions:
     """`port` 0 picks a free one. What is None comes from the scenario.
 
     `speed` is how many times faster than the scenario says prices move and print; clocks run as ever.
+    `clock_speed` is how many venue seconds pass in one second. `replay` is a file of trades to play instead.
     """
 
     port: int = 0
@@ -21,3 +22,5 @@ class VenueOptions:
     alpaca_secret: str | None = None
     polygon_key: str | None = None
     speed: float = 1.0
+    clock_speed: float | None = None
+    replay: Path | None = None

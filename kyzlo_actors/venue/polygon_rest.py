@@ -14,6 +14,7 @@ import orjson
 from aiohttp import web
 
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND
+from kyzlo_actors.venue.bars import Bars
 from kyzlo_actors.venue.clock import NowNs
 from kyzlo_actors.venue.conditions import CONDITIONS
 from kyzlo_actors.venue.market import Market
@@ -37,8 +38,9 @@ class _BadRequest(Exception):
 class PolygonRest:
     """Bars are those of the live stream: both come from the same prints."""
 
-    def __init__(self, *, market: Market, key: str, now_ns: NowNs) -> None:
+    def __init__(self, *, market: Market, bars: Bars, key: str, now_ns: NowNs) -> None:
         self.requests = 0
+        self._bars = bars
         self._market = market
         self._key = key
         self._now_ns = now_ns
@@ -86,7 +88,7 @@ class PolygonRest:
         # Long histories are computed in slices, so that the live stream keeps its time.
         slice_ms = -(-_UNIT_MS["minute"] // step_ms) * step_ms
         for start in range(page[0], page[1], slice_ms):
-            bars = self._market.bars(symbol, start, min(page[1], start + slice_ms), step_ms)
+            bars = self._bars.bars(symbol, start, min(page[1], start + slice_ms), step_ms)
             rows.extend(bar_row_json(bar) for bar in bars)
             await asyncio.sleep(0)
         return rows

@@ -14,7 +14,7 @@ from aiohttp import WSMsgType, web
 from kyzlo_actors.venue.faults import Faults
 from kyzlo_actors.venue.outlet import Outlet
 from kyzlo_actors.venue.polygon_json import bar_event_json, trade_json
-from kyzlo_actors.venue.prints import Print, VenueBar
+from kyzlo_actors.venue.prints import Band, Print, VenueBar
 
 CHANNELS: Final = ("T", "A", "AM")
 # Channels of the protocol that this plan does not include.
@@ -74,6 +74,12 @@ class PolygonStream:
             figures = {"day_volume": day.volume, "day_notional": day.notional, "opened": day.opened}
             events.append((channel, bar.symbol, bar_event_json(channel, bar, **figures)))
         self._publish(events)
+
+    def on_bands(self, bands: Sequence[Band]) -> None:
+        """New limits."""
+
+    def on_halt(self, symbol: str, halted: bool, ts: int, low: float, high: float) -> None:
+        """A halt begins or ends."""
 
     async def close_all(self, code: int) -> int:
         """Say goodbye to every connection; returns how many."""

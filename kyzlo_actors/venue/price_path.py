@@ -24,7 +24,7 @@ class PricePath:
         self._speed = speed
         self._key = f"{seed}:{part.symbol}"
         swing = part.swing
-        self._phase = self._unit_at("phase", 0) if swing is None or swing.phase is None else swing.phase
+        self._phase = self._unit_at(0.0, 0) if swing is None or swing.phase is None else swing.phase
         self._unit = lru_cache(maxsize=1_024)(self._unit_at)
 
     def price(self, seconds: float) -> float:
@@ -44,11 +44,11 @@ class PricePath:
             step, rest = divmod(moved, scale)
             part = rest / scale
             smooth = part * part * (3 - 2 * part)
-            left, right = self._unit(str(scale), int(step)), self._unit(str(scale), int(step) + 1)
+            left, right = self._unit(scale, int(step)), self._unit(scale, int(step) + 1)
             total += weight * (left + (right - left) * smooth)
         return total
 
-    def _unit_at(self, name: str, step: int) -> float:
+    def _unit_at(self, scale: float, step: int) -> float:
         """A number in [-1, 1) that depends on nothing but its name."""
-        digest = hashlib.blake2b(f"{self._key}:{name}:{step}".encode(), digest_size=8).digest()
+        digest = hashlib.blake2b(f"{self._key}:{scale or 'phase'}:{step}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") / 2**63 - 1

@@ -85,12 +85,14 @@ class StreamsPart(_Part):
     """The broker's sockets. One that answers no ping for `reap_seconds` is forgotten.
 
     `data_*` are the market-data stream's: feeds in the plan, sockets and symbols at once, seconds to authenticate.
+    The stream of activities says something at least every `heartbeat_seconds`.
     """
 
     reap_seconds: Annotated[float, Field(gt=0, le=3_600)] = 90.0
     data_feeds: tuple[str, ...] = ("iex", "sip", "test")
     data_max_connections: Annotated[int, Field(ge=1, le=1_000)] = 1
     data_max_symbols: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    heartbeat_seconds: Annotated[float, Field(gt=0, le=3_600)] = 10.0
     data_auth_seconds: Annotated[float, Field(gt=0, le=3_600)] = 10.0
 
 
@@ -116,6 +118,7 @@ class CalendarPart(_Part):
     mode: CalendarMode
     holidays: tuple[str, ...] = ()
     early_closes: Mapping[str, str] = {}
+    us_holidays: bool = True
 
     @property
     def rules(self) -> CalendarRules:
@@ -124,6 +127,7 @@ class CalendarPart(_Part):
             mode=self.mode,
             holidays=frozenset(self.holidays),
             early_closes=tuple(sorted(self.early_closes.items())),
+            us_holidays=self.us_holidays,
         )
 
 
@@ -138,13 +142,48 @@ class MarketPart(_Part):
     """What all symbols share: spread in basis points and the shares of odd lots and off-exchange prints.
 
     `silent` prints nothing (frames and `/_ctl` may); `intraday` follows a trading day: busy at the open and the
-    close, auctions, gaps overnight, bursts, and halts when the price leaves its band.
+    close, auctions, gaps overnight, bursts, and halts when the price leaves its band. What follows is for
+    `intraday` only. Sizes of moves are relative: 0.01 is one percent.
     """
 
     mode: Literal["steady", "intraday", "silent"] = "steady"
     spread_bps: Annotated[float, Field(ge=0, le=1_000)] = 1.0
     odd_lot_share: Share = 0.3
     trf_share: Share = 0.2
+    # Busyness before the open and after the close, as a share of the session's.
+    extended_share: Share = 0.05
+    # The most a price may be off its slow path from one day to the next, and from one open to the next.
+    gap: Annotated[float, Field(ge=0, le=0.2)] = 0.006
+    # Minutes in which prints come fast and prices shake.
+    burst_share: Share = 0.02
+    # Days of a symbol with news: its price jumps by up to `news_size`; past `luld_band` it is halted.
+    news_share: Share = 0.1
+    news_size: Annotated[float, Field(ge=0, le=0.5)] = 0.08
+    luld_band: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    halt_seconds: Annotated[int, Field(ge=1, le=3_600)] = 300
+    # Minutes of a symbol with a print that is reported seconds to minutes late.
+    late_share: Share = 0.05
+    # Prints whose sequence number is the former one's, or smaller.
+    regress_share: Share = 0.002
+    # Quotes with one side missing, and crossed ones.
+    one_sided_share: Share = 0.005
+    crossed_share: Share = 0.002
+
+
+class PolygonPart(_Part):
+    """What the market-data plan includes. `delayed`: no real-time data, only the delayed socket's.
+
+    `requests_per_minute` None: no limit; `history_days` None: all of it.
+    """
+
+    channels: tuple[str, ...] = ("T", "Q", "A", "AM", "LULD")
+    delayed: bool = False
+    delay_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
+    requests_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
+    history_days: Annotated[int, Field(gt=0, le=36_500)] | None = None
+    auth_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    # Frames that may wait for one reader before it is dropped as too slow.
+    buffer_frames: Annotated[int, Field(ge=1, le=100_000)] = 2_000
 
 
 class SwingPart(_Part):
@@ -166,6 +205,8 @@ class SymbolPart(_Part):
     ticks_per_second: Annotated[float, Field(gt=0, le=200)]
     volatility: Annotated[float, Field(ge=0, le=1)]
     swing: SwingPart | None = None
+    # Share of five-minute stretches without a print (`intraday`).
+    quiet_share: Share = 0.0
     tradable: bool = True
     active: bool = True
     fractionable: bool = True
@@ -185,6 +226,7 @@ class Scenario(_Part):
     calendar: CalendarPart
     latency: LatencyPart = LatencyPart()
     market: MarketPart = MarketPart()
+    polygon: PolygonPart = PolygonPart()
     clock: ClockPart = ClockPart()
     behaviour: Behaviour = Behaviour()
     streams: StreamsPart = StreamsPart()

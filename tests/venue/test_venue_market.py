@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kyzlo_actors.domain.errors import BadInput, Recoverable
+from kyzlo_actors.replay.matching_messages import SessionPhase
+from kyzlo_actors.venue.bars import Bars
 from kyzlo_actors.venue.calendar import CalendarMode, CalendarRules, VenueCalendar
 from kyzlo_actors.venue.feed import Feed
 from kyzlo_actors.venue.market import Market
-from kyzlo_actors.venue.prints import Print, VenueBar, bar_of
+from kyzlo_actors.venue.prints import Band, Print, VenueBar, bar_of
 from kyzlo_actors.venue.scenario import load_scenario, shipped_scenarios
 from kyzlo_actors.venue.timestamps import new_york_ns, parse_rfc3339, rfc3339, rfc3339_new_york
 
@@ -34,7 +36,11 @@ EXCHANGE = VenueCalendar(
 
 
 def market(seed: int = 1, speed: float = 1.0) -> Market:
-    return Market(DEMO, seed=seed, speed=speed, is_open=ALWAYS.is_open)
+    return Market(DEMO, seed=seed, speed=speed, calendar=ALWAYS)
+
+
+def bars(played: Market, calendar: VenueCalendar = ALWAYS) -> Bars:
+    return Bars(played, calendar)
 
 
 def test_the_same_seed_plays_the_same_market() -> None:
@@ -55,8 +61,8 @@ def test_the_demo_crosses_every_few_seconds_on_bars_and_on_ticks() -> None:
         swing = played._parts[symbol].swing
         assert swing is not None
         expected = 2 * 200 / swing.period_seconds
-        bars = [bar for second in range(200) if (bar := played.second_bar(symbol, NOON + second))]
-        assert expected * 0.6 <= crossings([bar.close for bar in bars]) <= expected * 1.8, symbol
+        made = [bar for second in range(200) if (bar := bars(played).second_bar(symbol, NOON + second))]
+        assert expected * 0.6 <= crossings([bar.close for bar in made]) <= expected * 1.8, symbol
         trades = [trade for second in range(200) for trade in played.prints(symbol, NOON + second)]
         ticks = [trade.price for trade in trades if trade.moves_price]
         assert crossings(ticks) >= expected * 0.6, symbol
@@ -68,7 +74,7 @@ def test_wherever_the_demo_starts_somebody_buys_soon() -> None:
     slow = [part.symbol for part in DEMO.symbols if part.swing and part.swing.phase is not None]
     ups: set[int] = set()
     for symbol in slow:
-        closes = {s: bar.close for s in range(400) if (bar := played.second_bar(symbol, NOON + s))}
+        closes = {s: bar.close for s in range(400) if (bar := bars(played).second_bar(symbol, NOON + s))}
         seconds = sorted(closes)
         gaps = {
             seconds[i]: fmean(closes[s] for s in seconds[i - 4 : i + 1])
@@ -101,7 +107,7 @@ def test_prints_are_in_order_within_their_second_and_quotes_never_lock(second: i
     assert [trade.ts_ms for trade in trades] == sorted(trade.ts_ms for trade in trades)
     assert all(second * 1000 <= trade.ts_ms < (second + 1) * 1000 for trade in trades)
     assert len({trade.trade_id for trade in trades}) == len(trades)
-    bar = played.second_bar(symbol, second)
+    bar = bars(played).second_bar(symbol, second)
     movers = [trade.price for trade in trades if trade.moves_price]
     assert (bar is None) == (not movers)
     if bar:
@@ -123,12 +129,12 @@ def test_a_jump_scales_everything_after_it_and_nothing_before() -> None:
 
 
 def test_nothing_prints_while_the_exchange_is_shut() -> None:
-    shut = Market(DEMO, seed=1, speed=1, is_open=EXCHANGE.is_open)
+    shut = Market(DEMO, seed=1, speed=1, calendar=EXCHANGE)
     open_ns = new_york_ns(date(2026, 11, 20), "09:30")
     symbol = shut.symbols[0]
     assert shut.prints(symbol, open_ns // 1_000_000_000 - 1) == []
     assert shut.prints(symbol, open_ns // 1_000_000_000) != []
-    assert shut.bar(symbol, open_ns // 1_000_000 - 60_000, open_ns // 1_000_000) is None
+    assert bars(shut, EXCHANGE).bar(symbol, open_ns // 1_000_000 - 60_000, open_ns // 1_000_000) is None
 
 
 def test_odd_lots_count_for_volume_only() -> None:
@@ -144,10 +150,19 @@ class Ears:
     def __init__(self) -> None:
         self.prints: list[Print] = []
         self.bars: list[tuple[str, VenueBar]] = []
-        self.sessions: list[bool] = []
+        self.sessions: list[SessionPhase] = []
+        self.halts: list[tuple[str, bool, int]] = []
+        self.bands: list[Band] = []
 
-    def on_session(self, is_open: bool, ts: int) -> None:
-        self.sessions.append(is_open)
+    def on_session(self, phase: SessionPhase, ts: int) -> None:
+        self.sessions.append(phase)
+
+    def on_halt(self, symbol: str, halted: bool, ts: int, low: float, high: float) -> None:
+        assert 0 < low < high
+        self.halts.append((symbol, halted, ts))
+
+    def on_bands(self, bands: Sequence[Band]) -> None:
+        self.bands += bands
 
     def on_prints(self, prints: Sequence[Print]) -> None:
         self.prints += prints
@@ -160,7 +175,7 @@ class Ears:
 @given(steps=st.lists(st.integers(1, 900), min_size=1, max_size=30))
 def test_the_feed_tells_every_print_once_however_it_is_woken(steps: list[int]) -> None:
     ears, played, start = Ears(), market(), NOON * 1000 + 57_250
-    feed = Feed(played, ALWAYS, lambda: start * 1_000_000, ears)
+    feed = Feed(played, bars(played), ALWAYS, lambda: start * 1_000_000, ears)
     now = start
     for step in steps:
         now += step
@@ -178,12 +193,12 @@ def test_the_feed_tells_every_print_once_however_it_is_woken(steps: list[int]) -
 
 
 def test_the_feed_skips_what_was_slept_through() -> None:
-    ears = Ears()
-    feed = Feed(market(), ALWAYS, lambda: NOON * 1_000_000_000, ears)
+    ears, played = Ears(), market()
+    feed = Feed(played, bars(played), ALWAYS, lambda: NOON * 1_000_000_000, ears)
     feed.advance(NOON * 1000 + 3_600_000)
     assert (feed.skipped_ms, ears.prints) == (3_600_000, [])
     feed.advance(NOON * 1000 + 3_601_000)
-    assert ears.prints and ears.sessions == [True]
+    assert ears.prints and ears.sessions == [SessionPhase.REGULAR]
 
 
 def test_the_exchange_calendar_knows_weekends_holidays_and_early_closes() -> None:
