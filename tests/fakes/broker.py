@@ -6,6 +6,7 @@ from collections import deque
 from decimal import Decimal
 from enum import Enum, auto
 
+from kyzlo_actors.adapters.broker.parse import STATUSES
 from kyzlo_actors.domain.broker import BrokerAccount, BrokerOrder, BrokerPosition, BrokerState
 from kyzlo_actors.domain.broker_events import (
     CancelAnswered,
@@ -20,7 +21,7 @@ from kyzlo_actors.domain.broker_events import (
     SubmitUncertain,
     TradeUpdated,
 )
-from kyzlo_actors.domain.order import OrderStatus, OrderTicket
+from kyzlo_actors.domain.order import OrderTicket
 from kyzlo_actors.ports.broker import Deliver
 from kyzlo_actors.ports.clock import Clock
 from kyzlo_actors.replay.matching import MatchingEngine
@@ -41,7 +42,6 @@ from kyzlo_actors.replay.matching_messages import (
 from kyzlo_actors.replay.terms import AccountTerms
 from kyzlo_actors.replay.venue_order import VenueOrder, VenueStatus
 
-_STATUSES = {status: OrderStatus(status.value) for status in VenueStatus if status.value != "pending_new"}
 _MESSAGES = {RefusalReason.DUPLICATE_CLIENT_ORDER_ID: "client_order_id must be unique"}
 
 
@@ -232,7 +232,7 @@ def broker_order(order: VenueOrder) -> BrokerOrder:
         order_type=order.ticket.order_type,
         time_in_force=order.ticket.time_in_force,
         limit_price=order.ticket.limit_price,
-        status=_STATUSES.get(order.status, OrderStatus.ACCEPTED),
+        status=STATUSES[order.status],
         raw_status=order.status.value,
         filled_qty=order.filled_qty,
         filled_avg_price=order.filled_avg_price,
