@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 
-from kyzlo_actors.domain.order import OrderTicket
+from kyzlo_actors.domain.order import ZERO, OrderTicket
 from kyzlo_actors.domain.values import OrderClass, OrderType, PositionIntent, Side, TimeInForce
 from kyzlo_actors.replay.fill_plan import FillPlan, FillRule
 from kyzlo_actors.replay.filling import match_symbol
@@ -16,7 +16,6 @@ from kyzlo_actors.replay.matching_messages import (
     ActivateOrder,
     BookCash,
     BustFill,
-    CashBooked,
     ConfirmCancel,
     ConfirmReplace,
     EndOrder,
@@ -256,7 +255,7 @@ class Auditor:
     told: dict[str, VenueOrder] = field(default_factory=dict)
     positions: dict[str, Decimal] = field(default_factory=dict)
     first_qty: dict[str, Decimal] = field(default_factory=dict)
-    sold_qty: Decimal = D(0)
+    sold_qty: Decimal = ZERO
 
     def follow(self, event: MatchInput, events: list[MatchEvent], power_before: Decimal) -> None:
         """Check everything after `event` gave `events`."""
@@ -380,14 +379,8 @@ class Auditor:
         return self.first_qty[order.venue_order_id]
 
 
-def booked(events: list[MatchEvent]) -> list[CashBooked]:
-    """The cash entries among `events`."""
-    return [event for event in events if isinstance(event, CashBooked)]
-
-
-def run_stream(seed: int, steps: int, rng: Random | None = None) -> MatchingEngine:
+def run_stream(rng: Random, steps: int) -> MatchingEngine:
     """One random stream, checked after every step. An engine that looks at every quote does the same."""
-    rng = rng or Random(seed)
     terms, plan = random_terms(rng), random_plan(rng)
     engine, eager = MatchingEngine(terms, plan), EagerEngine(terms, plan)
     auditor = Auditor(engine)
