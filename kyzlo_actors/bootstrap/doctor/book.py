@@ -33,7 +33,7 @@ def book_findings(
         found = [_softened(finding) for finding in found]
     if found:
         return found
-    text = f"{counted(len(orders), 'open order')} and {counted(len(positions), 'position')}, here and there"
+    text = f"{counted(len(orders), 'open order')} and {counted(len(positions), 'position')}, in the book as at the broker"
     return [ok(BOOK, text)]
 
 
