@@ -33,8 +33,8 @@ def book_findings(
         found = [_softened(finding) for finding in found]
     if found:
         return found
-    text = f"{counted(len(orders), 'open order')} and {counted(len(positions), 'position')}, in the book as at the broker"
-    return [ok(BOOK, text)]
+    counts = f"{counted(len(orders), 'open order')} and {counted(len(positions), 'position')}"
+    return [ok(BOOK, f"{counts}, in the book as at the broker")]
 
 
 def _only_ours(state: ExecutionState, orders: Sequence[BrokerOrder]) -> list[Finding]:
