@@ -19,6 +19,7 @@ import orjson
 
 from kyzlo_actors.actors.layout import Layout
 from kyzlo_actors.bootstrap.environment import RUN_ID_VARIABLE
+from kyzlo_actors.bootstrap.paper_choice import PaperChoice
 from kyzlo_actors.bootstrap.paper_places import PaperPlaces
 from kyzlo_actors.bootstrap.paper_settings import (
     child_environment,
@@ -36,7 +37,8 @@ _KILL_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.05
 _READY_LINE_BYTES: Final = 64 * 1024
 _TAIL_BYTES: Final = 256 * 1024
-_COMMAND: Final = (sys.executable, "-m", "kyzlo_actors.cli")
+# -P: what lies in the present directory must not take the place of what is installed.
+_COMMAND: Final = (sys.executable, "-P", "-m", "kyzlo_actors.cli")
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -77,8 +79,17 @@ class Child:
 class PaperSession:
     """A context: leaving it ends every process of the session and removes the runtime directory."""
 
-    def __init__(self, places: PaperPlaces, *, environ: Mapping[str, str], scenario: str, seed: int) -> None:
+    def __init__(
+        self,
+        places: PaperPlaces,
+        *,
+        environ: Mapping[str, str],
+        scenario: str,
+        seed: int,
+        choice: PaperChoice,
+    ) -> None:
         self.places = places
+        self.choice = choice
         self.scenario: Scenario = load_scenario(scenario)
         self.children: list[Child] = []
         self.layout: Layout
@@ -102,6 +113,7 @@ class PaperSession:
             self.scenario,
             state_directory=str(self.places.state_directory),
             runtime_directory=str(self.places.runtime_directory),
+            choice=self.choice,
         )
         self.places.settings_file.write_text(text)
         environment = service_environment(

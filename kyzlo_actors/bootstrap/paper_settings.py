@@ -9,6 +9,7 @@ from typing import Any, Final
 import toml
 
 from kyzlo_actors.bootstrap.environment import RUN_ID_VARIABLE
+from kyzlo_actors.bootstrap.paper_choice import PaperChoice
 from kyzlo_actors.bootstrap.setting_names import TOP_LEVEL_NAMES
 from kyzlo_actors.venue.scenario import Scenario
 
@@ -30,26 +31,35 @@ _FOREIGN: Final = (
 )
 
 
-def settings_text(scenario: Scenario, *, state_directory: str, runtime_directory: str) -> str:
-    """settings.toml for the scenario's symbols: golden cross on one-second bars, on ticks for two of them.
+def settings_text(
+    scenario: Scenario, *, state_directory: str, runtime_directory: str, choice: PaperChoice
+) -> str:
+    """settings.toml for the scenario's symbols, or those of the choice, with its strategy on all of them.
 
-    The last symbol's orders are larger than the limit on purpose.
+    Without one: golden cross on bars, on ticks for two of them, and the last symbol's orders larger than the limit on
+    purpose.
     """
     traded = [part for part in scenario.symbols if part.tradable and part.active]
+    chosen = [part for part in traded if part.symbol in choice.symbols] if choice.symbols else traded
     symbols: dict[str, Any] = {}
-    for place, part in enumerate(traded):
-        is_refused = len(traded) > 1 and place == len(traded) - 1
-        quantity = max(1, round((_TOO_LARGE if is_refused else ORDER_DOLLARS) / part.start_price))
+    for place, part in enumerate(chosen):
+        is_shown = choice.strategy is None and len(traded) > 1 and place == len(traded) - 1
+        quantity = max(1, round((_TOO_LARGE if is_shown else ORDER_DOLLARS) / part.start_price))
+        is_on_ticks = 0 < place <= _ON_TICKS
         symbols[part.symbol] = {
-            "strategy": "golden_cross",
+            "strategy": choice.strategy or "golden_cross",
             "quantity": quantity,
             "max_position": quantity,
-            "bar_seconds": 1,
-            "parameters": {"fast": 5, "slow": 20, "on": "ticks" if 0 < place <= _ON_TICKS else "bars"},
+            "bar_seconds": choice.bar_seconds,
+            "parameters": (
+                dict(choice.parameters)
+                if choice.strategy
+                else {"fast": 5, "slow": 20, "on": "ticks" if is_on_ticks else "bars"}
+            ),
         }
     return toml.dumps(
         {
-            "RISK_DAILY_LOSS_LIMIT": max(1, int(scenario.account.cash * _LOSS_SHARE)),
+            "RISK_DAILY_LOSS_LIMIT": 1_000,
             "RISK_MAX_NOTIONAL": 50_000,
             "risk": {"max_order_notional": MAX_ORDER_DOLLARS},
             "paths": {"state_directory": state_directory, "runtime_directory": runtime_directory},

@@ -11,6 +11,7 @@ import pytest
 import toml
 
 from kyzlo_actors.bootstrap.paper import kill_all, processes_of
+from kyzlo_actors.bootstrap.paper_choice import PaperChoice
 from kyzlo_actors.bootstrap.paper_places import KEPT_SESSIONS, make_places
 from kyzlo_actors.bootstrap.paper_settings import child_environment, service_environment, settings_text
 from kyzlo_actors.bootstrap.plugins import strategy_maker
@@ -90,7 +91,9 @@ def test_a_file_in_the_way_is_one_clear_line(short: Path) -> None:
 def test_the_settings_of_the_demo_are_good_settings(tmp_path: Path) -> None:
     scenario = load_scenario("demo")
     file = tmp_path / "settings.toml"
-    file.write_text(settings_text(scenario, state_directory="/tmp/s", runtime_directory="/tmp/r"))
+    file.write_text(
+        settings_text(scenario, state_directory="/tmp/s", runtime_directory="/tmp/r", choice=PaperChoice())
+    )
     environ = service_environment({}, run_id="r1", addresses=ADDRESSES, scenario=scenario)
     settings = load_settings(file, environ).settings
     assert 5 <= len(settings.symbols) <= 8
@@ -149,5 +152,7 @@ def test_the_summary_names_what_is_missing() -> None:
 
 
 def test_settings_are_plain_toml() -> None:
-    text = settings_text(load_scenario("demo"), state_directory="/s", runtime_directory="/r")
+    text = settings_text(
+        load_scenario("demo"), state_directory="/s", runtime_directory="/r", choice=PaperChoice()
+    )
     assert toml.loads(text)["paths"] == {"state_directory": "/s", "runtime_directory": "/r"}
