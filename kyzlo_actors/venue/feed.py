@@ -6,7 +6,7 @@ A bar comes again when a late trade changed it. Sessions and halts are told befo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND, NS_PER_SECOND
@@ -58,7 +58,10 @@ class Feed:
         now_ns: NowNs,
         listener: FeedListener,
         clock: VenueClock | None = None,
+        wanted: Callable[[], bool] | None = None,
     ) -> None:
+        """`clock` is held back by this feed, if it is a virtual one; with `wanted` the feed is a mere echo, which
+        holds nothing back and rests while nobody wants it."""
         self.published_ms = now_ns() // NS_PER_MILLISECOND
         self.skipped_ms = 0
         self._source = source
@@ -66,7 +69,9 @@ class Feed:
         self._calendar = calendar
         self._now_ns = now_ns
         self._listener = listener
-        self._clock = clock if clock and clock.is_virtual else None
+        self._clock = clock if clock and clock.is_virtual and wanted is None else None
+        self._speed = clock.speed if clock else 1.0
+        self._wanted = wanted
         self._phase: SessionPhase | None = None
         self._halted: set[str] = set()
         self._halts_second = -1
@@ -78,6 +83,8 @@ class Feed:
         while True:
             self._limit_clock()
             now_ms = self._now_ns() // NS_PER_MILLISECOND
+            if self._wanted and not self._wanted():
+                self.published_ms = now_ms
             if self._clock is None:
                 self._skip(now_ms)
             while self.published_ms < now_ms:
@@ -103,7 +110,7 @@ class Feed:
                 self._second_over(second)
 
     def _skip(self, now_ms: int) -> None:
-        if now_ms - self.published_ms > _MAX_CATCH_UP_MS:
+        if now_ms - self.published_ms > _MAX_CATCH_UP_MS * self._speed:
             self.skipped_ms += now_ms - self.published_ms
             self.published_ms = now_ms
 
@@ -186,5 +193,4 @@ class Feed:
         coming = (trade.ts_ms for trade in self._prints(second) if trade.ts_ms > self.published_ms)
         due_ms = min(next(coming, last_ms), last_ms)
         late_ms = self._now_ns() / NS_PER_MILLISECOND
-        speed = self._clock.speed if self._clock else 1.0
-        return min(max(due_ms - late_ms, 0.0) / speed + 0.2, _MAX_SLEEP_MS)
+        return min(max(due_ms - late_ms, 0.0) / self._speed + 0.2, _MAX_SLEEP_MS)

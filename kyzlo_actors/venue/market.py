@@ -71,8 +71,8 @@ class Market:
         self._jumps: dict[str, list[tuple[int, float]]] = {}
         # Grows with every jump: prints that were computed ahead are stale then.
         self.version = 0
-        # Two live seconds: each is asked for as prints and again as a bar.
-        self._on_time = lru_cache(maxsize=2 * len(self.symbols) + 8)(self._on_time_in)
+        # Two seconds of the live and of the delayed stream: each is asked for as prints and again as a bar.
+        self._on_time = lru_cache(maxsize=4 * len(self.symbols) + 8)(self._on_time_in)
         self._late = lru_cache(maxsize=16 * len(self.symbols) + 64)(self._late_of_minute)
 
     # ---------------------------------------------------------------- prices

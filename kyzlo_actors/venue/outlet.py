@@ -68,6 +68,11 @@ class Outlet:
             self.abort()
         self._task.cancel()
 
+    def finish(self, code: int) -> None:
+        """`close`, without waiting for it; what does not leave within a second is cut off."""
+        if self._goodbye is None:
+            self._goodbye = asyncio.get_running_loop().create_task(self._close_and_abort(code))
+
     async def end(self) -> None:
         """The connection is over: stop the tasks."""
         tasks = [task for task in (self._task, self._goodbye) if task is not None]

@@ -14,26 +14,36 @@ import orjson
 from aiohttp import web
 
 from kyzlo_actors.domain.errors import Recoverable
-from kyzlo_actors.replay.fill_plan import FillPlan
-from kyzlo_actors.replay.matching import AccountTerms, MatchingEngine
+from kyzlo_actors.domain.values import NS_PER_SECOND
+from kyzlo_actors.replay.matching import MatchingEngine
+from kyzlo_actors.replay.matching_messages import SessionPhase
+from kyzlo_actors.venue.activity_events import ActivityEvents
+from kyzlo_actors.venue.activity_ledger import ActivityLedger
+from kyzlo_actors.venue.alpaca_activities import AlpacaActivities
 from kyzlo_actors.venue.alpaca_orders import AlpacaOrders
 from kyzlo_actors.venue.alpaca_positions import AlpacaPositions
 from kyzlo_actors.venue.alpaca_rest import AlpacaRest
+from kyzlo_actors.venue.alpaca_terms import fill_plan, first_terms
+from kyzlo_actors.venue.bars import Bars
 from kyzlo_actors.venue.behaviour import Switches
 from kyzlo_actors.venue.calendar import VenueCalendar
-from kyzlo_actors.venue.clock import NowNs, wall_clock_ns
+from kyzlo_actors.venue.clock import NowNs, VenueClock, wall_clock_ns
 from kyzlo_actors.venue.ctl import Ctl
 from kyzlo_actors.venue.data_stream import DataStream
 from kyzlo_actors.venue.desk import Desk
 from kyzlo_actors.venue.faults import Faults
 from kyzlo_actors.venue.feed import Feed
-from kyzlo_actors.venue.http import Gate, RateWindow
+from kyzlo_actors.venue.frames import CannedFrames
+from kyzlo_actors.venue.http import Gate, RateWindow, json_errors
 from kyzlo_actors.venue.market import Market
 from kyzlo_actors.venue.options import VenueOptions
 from kyzlo_actors.venue.polygon_rest import PolygonRest
+from kyzlo_actors.venue.polygon_tape import PolygonTape
 from kyzlo_actors.venue.polygon_ws import PolygonStream
-from kyzlo_actors.venue.prints import Print, VenueBar
+from kyzlo_actors.venue.prints import Band, Print, VenueBar
 from kyzlo_actors.venue.scenario import Scenario, load_scenario
+from kyzlo_actors.venue.skew import SkewedClock
+from kyzlo_actors.venue.timestamps import parse_rfc3339
 from kyzlo_actors.venue.trade_updates import TradeUpdates
 
 LOOPBACK: Final = "127.0.0.1"
@@ -60,6 +70,7 @@ async def serve(
             raise Recoverable(f"cannot listen on {LOOPBACK}:{options.port}: {fault.strerror}") from fault
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.feed.run())
+            tasks.create_task(parts.echo.run())
             tasks.create_task(parts.updates.run())
             ready(int(runner.addresses[0][1]))
     finally:
@@ -92,17 +103,23 @@ class VenueParts:
     scenario: Scenario
     desk: Desk
     feed: Feed
+    # The delayed market-data stream's.
+    echo: Feed
     updates: TradeUpdates
     polygon: PolygonStream
     data: DataStream
     routes: tuple[web.RouteDef, ...]
+    # What has to be told that the venue ends.
+    stops: tuple[Callable[[], None], ...]
 
     def app(self) -> web.Application:
         """The web application; closing it says goodbye to every stream."""
-        app = web.Application(client_max_size=_MAX_BODY_BYTES)
+        app = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[json_errors])
         app.add_routes(self.routes)
 
         async def goodbye(_: web.Application) -> None:
+            for stop in self.stops:
+                stop()
             streams = (self.updates, self.polygon, self.data)
             await asyncio.gather(*(stream.close_all(_GOING_AWAY) for stream in streams))
 
@@ -110,23 +127,26 @@ class VenueParts:
         return app
 
 
-def build(options: VenueOptions, now_ns: NowNs) -> VenueParts:
+def build(options: VenueOptions, base_now_ns: NowNs) -> VenueParts:
     """Wire a venue.
 
     Raises: BadInput: the scenario cannot be used.
     """
     scenario = load_scenario(options.scenario)
+    clock = now_ns = _clock(options, scenario, base_now_ns)
     faults = Faults(options.seed)
     for fault in scenario.faults:
         faults.apply(fault)
     switches = Switches(scenario.behaviour)
     calendar = VenueCalendar(scenario.calendar.rules)
-    market = Market(scenario, seed=options.seed, speed=options.speed, is_open=calendar.is_open)
+    market = Market(scenario, seed=options.seed, speed=options.speed, calendar=calendar)
+    bars = Bars(market, calendar, lambda: switches.now.minute_revision_window_ms)
     gate = Gate(
         key=options.alpaca_key or scenario.keys.alpaca_key,
         secret=options.alpaca_secret or scenario.keys.alpaca_secret,
         rate=RateWindow(scenario.rate_limit_per_minute, now_ns),
         faults=faults,
+        switches=switches,
     )
     polygon_key = options.polygon_key or scenario.keys.polygon_key
     updates = TradeUpdates(
@@ -135,8 +155,17 @@ def build(options: VenueOptions, now_ns: NowNs) -> VenueParts:
         switches=switches,
         reap_seconds=scenario.streams.reap_seconds,
     )
-    polygon = PolygonStream(key=polygon_key, faults=faults)
-    desk = _desk(options, scenario, market, calendar, now_ns, updates)
+    polygon = PolygonStream(
+        key=polygon_key,
+        faults=faults,
+        plan=scenario.polygon,
+        switches=switches,
+        canned=CannedFrames(scenario.frames, "polygon"),
+        now_ns=now_ns,
+        seed=options.seed,
+    )
+    shown_clock = SkewedClock(now_ns)
+    desk = _desk(options, scenario, market, calendar, shown_clock, updates, faults, switches)
     if faults.hold_fills:
         desk.hold_fills(True)
     data = DataStream(
@@ -146,8 +175,28 @@ def build(options: VenueOptions, now_ns: NowNs) -> VenueParts:
         now_ns=now_ns,
         quote_of=desk.engine.quotes.get,
     )
-    feed = Feed(market, calendar, now_ns, _Ears(desk, polygon, data))
+    tapes = [
+        PolygonTape(
+            source=market,
+            calendar=calendar,
+            terms=scenario.market,
+            switches=switches,
+            readers=polygon.readers(delayed=delayed),
+        )
+        for delayed in (False, True)
+    ]
+    ears = _Ears(desk, tapes[0], data)
+    feed = Feed(market, bars, calendar, now_ns, ears, clock)
+    delay_ns = scenario.polygon.delay_seconds * NS_PER_SECOND
+    echo = Feed(
+        market, bars, calendar, lambda: now_ns() - delay_ns, tapes[1], clock, wanted=polygon.has_delayed
+    )
     orders = AlpacaOrders(desk, faults)
+    activities = ActivityEvents(
+        ActivityLedger(desk.engine, desk.account_number),
+        now_ns,
+        heartbeat_seconds=scenario.streams.heartbeat_seconds,
+    )
     ctl = Ctl(
         desk=desk,
         faults=faults,
@@ -158,21 +207,40 @@ def build(options: VenueOptions, now_ns: NowNs) -> VenueParts:
         polygon=polygon,
         data=data,
         gate=gate,
+        tell_halt=ears.on_halt,
+        shown_clock=shown_clock,
     )
     routes = (
         *AlpacaRest(desk).routes(gate),
         *orders.routes(gate),
-        *AlpacaPositions(desk).routes(gate),
-        *PolygonRest(market=market, key=polygon_key, now_ns=now_ns).routes(),
+        *AlpacaPositions(desk, faults).routes(gate),
+        *AlpacaActivities(desk).routes(gate),
+        *PolygonRest(market=market, bars=bars, key=polygon_key, now_ns=now_ns).routes(),
+        *activities.routes(gate),
         *ctl.routes(),
         web.get("/stream", updates.handle),
         web.get("/stocks", polygon.handle),
+        web.get("/delayed/stocks", polygon.handle_delayed),
         web.get("/data/v2/{feed}", data.handle),
         web.get("/v2/{feed:iex|sip|delayed_sip|test}", data.handle),
     )
     return VenueParts(
-        scenario=scenario, desk=desk, feed=feed, updates=updates, polygon=polygon, data=data, routes=routes
+        scenario=scenario,
+        desk=desk,
+        feed=feed,
+        echo=echo,
+        updates=updates,
+        polygon=polygon,
+        data=data,
+        routes=routes,
+        stops=(ctl.stop, activities.stop),
     )
+
+
+def _clock(options: VenueOptions, scenario: Scenario, base_now_ns: NowNs) -> VenueClock:
+    part = scenario.clock
+    starts_ns = parse_rfc3339(part.starts_at) if part.starts_at else None
+    return VenueClock(base_now_ns, starts_ns=starts_ns, speed=options.clock_speed or part.speed)
 
 
 def _desk(
@@ -182,46 +250,53 @@ def _desk(
     calendar: VenueCalendar,
     now_ns: NowNs,
     updates: TradeUpdates,
+    faults: Faults,
+    switches: Switches,
 ) -> Desk:
     account_number = options.account_number or scenario.account.account_number
     started_ns = now_ns()
-    terms = AccountTerms(
-        cash=scenario.account.cash,
-        multiplier=scenario.account.multiplier,
-        # A venue that starts again is a fresh account: it must not give the ids of its former life.
-        id_salt=f"{account_number}:{options.seed}:{started_ns}",
-        max_open_orders=scenario.account.max_open_orders,
-    )
-    plan = FillPlan(seed=options.seed, partial_percent=scenario.partial_fill_percent)
+    # A venue that starts again is a fresh account: it must not give the ids of its former life.
+    terms = first_terms(scenario, f"{account_number}:{options.seed}:{started_ns}")
+    plan = fill_plan(scenario, options.seed)
     return Desk(
-        engine=MatchingEngine(terms, plan, session_open=calendar.is_open(started_ns)),
+        engine=MatchingEngine(terms, plan, phase=calendar.phase(started_ns)),
         market=market,
         calendar=calendar,
         scenario=scenario,
         account_number=account_number,
         now_ns=now_ns,
         publish=updates.publish,
+        faults=faults,
+        switches=switches,
     )
 
 
 class _Ears:
     """Prices reach the desk before the world hears of them: who reacts to a print meets that price."""
 
-    def __init__(self, desk: Desk, polygon: PolygonStream, data: DataStream) -> None:
+    def __init__(self, desk: Desk, tape: PolygonTape, data: DataStream) -> None:
         self._desk = desk
         self._data = data
-        self._polygon = polygon
+        self._tape = tape
 
-    def on_session(self, is_open: bool, ts: int) -> None:
-        self._desk.on_session(is_open, ts)
+    def on_session(self, phase: SessionPhase, ts: int) -> None:
+        self._desk.on_session(phase, ts)
+
+    def on_bands(self, bands: Sequence[Band]) -> None:
+        self._tape.on_bands(bands)
+
+    def on_halt(self, symbol: str, halted: bool, ts: int, low: float, high: float) -> None:
+        self._desk.on_halt(symbol, halted, ts)
+        self._tape.on_halt(symbol, halted, ts, low, high)
+        self._data.on_halt(symbol, halted, ts, low, high)
 
     def on_prints(self, prints: Sequence[Print]) -> None:
         self._desk.on_prints(prints)
-        self._polygon.on_prints(prints)
+        self._tape.on_prints(prints)
         self._data.on_prints(prints)
 
     def on_bars(self, channel: str, bars: Sequence[VenueBar]) -> None:
-        self._polygon.on_bars(channel, bars)
+        self._tape.on_bars(channel, bars)
         self._data.on_bars(channel, bars)
 
 

@@ -31,6 +31,7 @@ def quiet_scenario(**changes: Any) -> dict[str, Any]:
         "calendar": {"mode": "always"},
         "latency": {"route_ms": 5, "cancel_ms": 30},
         "market": {"spread_bps": 20, "odd_lot_share": 0.3, "trf_share": 0.3},
+        "behaviour": {"max_connections": 100},
         "partial_fill_percent": 0,
         "rate_limit_per_minute": 100000,
         "symbols": [

@@ -9,8 +9,11 @@ import websocket
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from kyzlo_actors.venue.behaviour import Switches
 from kyzlo_actors.venue.faults import Faults
+from kyzlo_actors.venue.frames import CannedFrames
 from kyzlo_actors.venue.polygon_ws import PolygonStream
+from kyzlo_actors.venue.scenario import PolygonPart
 
 if TYPE_CHECKING:
     from conftest import RunningVenue, StartVenue
@@ -18,7 +21,14 @@ if TYPE_CHECKING:
 
 def test_who_does_not_authenticate_is_sent_away() -> None:
     async def scene() -> list[Any]:
-        stream = PolygonStream(key="P", faults=Faults(), auth_timeout_seconds=0.05)
+        stream = PolygonStream(
+            key="P",
+            faults=Faults(),
+            plan=PolygonPart(auth_seconds=0.05),
+            switches=Switches(),
+            canned=CannedFrames((), "polygon"),
+            now_ns=lambda: 0,
+        )
         app = web.Application()
         app.router.add_get("/stocks", stream.handle)
         async with TestClient(TestServer(app)) as client, client.ws_connect("/stocks") as socket:

@@ -76,9 +76,8 @@ def test_polygon_speaks_its_protocol(venue: RunningVenue) -> None:
     assert polygon.recv()[0]["status"] == "error"
     polygon.send(action="auth", params="P")
     assert polygon.recv() == [{"ev": "status", "status": "auth_success", "message": "authenticated"}]
-    polygon.send(action="subscribe", params="AM.AAA,AM.*,Q.AAA,AM.AAA,nonsense")
-    replies = [polygon.recv()[0] for _ in range(4)]
-    assert [reply["message"] for reply in replies] == [
+    polygon.send(action="subscribe", params="AM.AAA,AM.*,NOI.AAA,AM.AAA,nonsense")
+    assert [reply["message"] for reply in polygon.recv()] == [
         "subscribed to: AM.AAA",
         "subscribed to: AM.*",
         "not authorized",
