@@ -37,12 +37,17 @@ def check_account(desk: BrokerDesk, settings: Settings) -> BrokerAccount:
         raise Recoverable(f"the broker does not answer at {where} ({said}): try again later") from None
 
 
-def check_symbols(desk: BrokerDesk, settings: Settings) -> None:
-    """Every symbol of the settings must be an asset that may be traded.
+def check_symbols(desk: BrokerDesk, settings: Settings, *, is_first_start: bool = True) -> None:
+    """Every symbol of the settings must be an asset that may be traded as they say.
 
+    A later start has orders and positions to look after: one that may not be traded at present is only told then.
     Raises: BadInput, SettingsProblems: one line for each that is not. Recoverable: the broker does not answer.
     """
-    raise_problems(symbol_problems(settings, read_assets(desk, settings.symbols)))
+    assets = read_assets(desk, settings.symbols)
+    suspended = suspended_symbols(assets)
+    raise_problems([*symbol_problems(settings, assets), *(suspended if is_first_start else ())])
+    for problem in suspended:
+        logging.getLogger("kyzlo").critical("%s", problem)
 
 
 def read_assets(desk: BrokerDesk, symbols: Iterable[str]) -> dict[str, BrokerAsset | None]:
@@ -60,16 +65,24 @@ def read_assets(desk: BrokerDesk, symbols: Iterable[str]) -> dict[str, BrokerAss
     return found | {name: desk.asset(name) for name in missing[:ASKED_ONE_BY_ONE]}
 
 
+def suspended_symbols(assets: Mapping[str, BrokerAsset | None]) -> list[BadInput]:
+    """One for each symbol that the broker knows and does not let be traded at present."""
+    cure = "the broker does not let it be traded now: remove it"
+    return [
+        BadInput(f"symbols.{symbol}", symbol, cure)
+        for symbol, asset in assets.items()
+        if asset is not None and not asset.tradable
+    ]
+
+
 def symbol_problems(settings: Settings, assets: Mapping[str, BrokerAsset | None]) -> list[BadInput]:
-    """One for each symbol that cannot be traded as the settings say."""
+    """One for each symbol that can never be traded as the settings say."""
     problems: list[BadInput] = []
     for symbol, table in settings.symbols.items():
         field = f"symbols.{symbol}"
         asset = assets.get(symbol)
         if asset is None:
             problems.append(BadInput(field, symbol, "the broker has no such symbol: correct or remove it"))
-        elif not asset.tradable:
-            problems.append(BadInput(field, symbol, "the broker does not let it be traded now: remove it"))
         elif not asset.fractionable and table.quantity % 1:
             cure = "the broker trades it in whole shares only"
             problems.append(BadInput(f"{field}.quantity", str(table.quantity), cure))

@@ -41,8 +41,9 @@ def run_instance(loaded: LoadedSettings, *, live: bool, environ: Mapping[str, st
     check_venue(settings, live=live)
     check_strategies(settings, settings_file=loaded.path)
     logs.configure("guardian", level=settings.logs.level, secrets=settings.secrets)
-    account = _preflight(settings)
-    _preflight_market_data(settings)
+    is_first_start = not (settings.paths.state_directory / ACCOUNT_NAME).exists()
+    account = _preflight(settings, is_first_start=is_first_start)
+    _preflight_market_data(settings, is_first_start=is_first_start)
     run_id = environ.get(RUN_ID_VARIABLE) or f"run-{SystemClock().now_ns():x}"
     registry = build_registry(settings, account=account, run_id=run_id, live=live)
     with claim_instance(
@@ -66,7 +67,7 @@ def run_instance(loaded: LoadedSettings, *, live: bool, environ: Mapping[str, st
         return run_guardian(registry, options)
 
 
-def _preflight(settings: Settings) -> str:
+def _preflight(settings: Settings, *, is_first_start: bool) -> str:
     """The account number. A broker that does not answer is asked again for a while: a service that comes up at night
     must not use up systemd's few starts on an outage of a minute."""
     clock = SystemClock()
@@ -76,7 +77,7 @@ def _preflight(settings: Settings) -> str:
         while True:
             try:
                 account = check_account(desk, settings)
-                check_symbols(desk, settings)
+                check_symbols(desk, settings, is_first_start=is_first_start)
                 return account.account_number
             except Recoverable as error:
                 if clock.monotonic_ns() >= until_ns:
@@ -87,13 +88,13 @@ def _preflight(settings: Settings) -> str:
         desk.close()
 
 
-def _preflight_market_data(settings: Settings) -> None:
+def _preflight_market_data(settings: Settings, *, is_first_start: bool) -> None:
     """A refused key ends a first start; a later one may have orders and positions to look after, and goes on."""
     history = open_history(settings)
     try:
         check_market_data_key(history, settings, SystemClock().now_ns())
     except BadInput as problem:
-        if not (settings.paths.state_directory / ACCOUNT_NAME).exists():
+        if is_first_start:
             raise
         logging.getLogger("kyzlo").critical("%s; without market data there are no entries", problem)
     finally:

@@ -13,7 +13,7 @@ from kyzlo_actors.bootstrap.doctor.clock_skew import CLOCK, ClockReading, clock_
 from kyzlo_actors.bootstrap.doctor.finding import Finding, counted, fail, of_problem, ok, skipped
 from kyzlo_actors.bootstrap.doctor.trading_day import CALENDAR, calendar_finding
 from kyzlo_actors.bootstrap.instance import check_binding
-from kyzlo_actors.bootstrap.preflight import check_account, read_assets, symbol_problems
+from kyzlo_actors.bootstrap.preflight import check_account, read_assets, suspended_symbols, symbol_problems
 from kyzlo_actors.bootstrap.settings_model import Settings
 from kyzlo_actors.bootstrap.wiring import layout_of
 from kyzlo_actors.domain.errors import BadInput, KyzloError, Recoverable
@@ -91,7 +91,8 @@ def _calendar(desk: AlpacaDesk) -> Finding:
 
 
 def _symbols(desk: AlpacaDesk, settings: Settings) -> list[Finding]:
-    problems = symbol_problems(settings, read_assets(desk, settings.symbols))
+    assets = read_assets(desk, settings.symbols)
+    problems = [*symbol_problems(settings, assets), *suspended_symbols(assets)]
     if not problems:
         return [ok(SYMBOLS, f"{counted(len(settings.symbols), 'symbol')} may be traded")]
     return [finding for problem in problems for finding in of_problem(SYMBOLS, problem)]

@@ -8,7 +8,17 @@ from pathlib import Path
 
 from kyzlo_actors.bootstrap.doctor.at_broker import broker_findings
 from kyzlo_actors.bootstrap.doctor.at_vendor import vendor_findings
-from kyzlo_actors.bootstrap.doctor.finding import MODE, SETTINGS, STRATEGIES, Finding, counted, of_problem, ok
+from kyzlo_actors.bootstrap.doctor.finding import (
+    MODE,
+    SETTINGS,
+    STRATEGIES,
+    Finding,
+    Outcome,
+    counted,
+    of_problem,
+    ok,
+    outcome,
+)
 from kyzlo_actors.bootstrap.doctor.on_machine import machine_findings
 from kyzlo_actors.bootstrap.instance import running_instance
 from kyzlo_actors.bootstrap.plugins import check_strategies
@@ -28,11 +38,9 @@ def examine(path: Path | None, environ: Mapping[str, str], clock: Clock, *, live
         yield from of_problem(SETTINGS, problem)
         return
     yield ok(SETTINGS, f"{loaded.path}, {counted(len(loaded.settings.symbols), 'symbol')}")
-    is_usable = True
-    for finding in _usable(loaded, live=live):
-        is_usable = is_usable and not finding.cure
-        yield finding
-    if not is_usable:
+    about_settings = list(_usable(loaded, live=live))
+    yield from about_settings
+    if outcome(about_settings) is not Outcome.READY:
         return
     try:
         pid = running_instance(loaded.settings.paths.state_directory)
