@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 from uuid import NAMESPACE_OID, uuid5
@@ -48,7 +49,12 @@ class ActivityLedger:
     def refresh(self) -> int:
         """Take in what has happened since; returns how many entries there are."""
         new: list[Fill | FillBusted | CashBooked] = []
-        for place, items in enumerate((self._engine.fills, self._engine.busts, self._engine.cash_entries)):
+        books: tuple[Sequence[Fill | FillBusted | CashBooked], ...] = (
+            self._engine.fills,
+            self._engine.busts,
+            self._engine.cash_entries,
+        )
+        for place, items in enumerate(books):
             new += items[self._seen[place] :]
             self._seen[place] = len(items)
         for what in sorted(new, key=lambda what: what.ts):

@@ -1,9 +1,13 @@
-"""The venue's back door for tests and demos: `/_ctl` makes trouble (POST) and tells what really happened (GET)."""
+"""The venue's back door for tests and demos: `/_ctl` makes trouble (POST) and tells what really happened (GET).
+
+A command is a JSON object: faults (`fault_kinds.py`), acts (`ctl_orders.py`, `ctl_streams.py`, `ctl_market.py`),
+and `faults`, `clear_faults`, `behaviour`, `script`, `cancel_scripts`. `GET /_ctl/faults` lists them all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
@@ -12,19 +16,28 @@ from kyzlo_actors.domain.errors import BadInput, Recoverable
 from kyzlo_actors.venue.alpaca_json import money
 from kyzlo_actors.venue.alpaca_orders import AlpacaOrders
 from kyzlo_actors.venue.behaviour import Switches
+from kyzlo_actors.venue.ctl_act import Act, table
+from kyzlo_actors.venue.ctl_lists import fills_page, orders_page, posts_page
+from kyzlo_actors.venue.ctl_market import MarketActs, TellHalt
+from kyzlo_actors.venue.ctl_orders import OrderActs
+from kyzlo_actors.venue.ctl_script import Scripts, Steps
+from kyzlo_actors.venue.ctl_streams import StreamActs
+from kyzlo_actors.venue.ctl_words import as_commands, config_commands
 from kyzlo_actors.venue.data_stream import DataStream
 from kyzlo_actors.venue.desk import Desk
-from kyzlo_actors.venue.faults import Faults
+from kyzlo_actors.venue.fault_kinds import KINDS
+from kyzlo_actors.venue.faults import MAX_RULES, Faults
 from kyzlo_actors.venue.feed import Feed
-from kyzlo_actors.venue.http import Gate, json_reply
+from kyzlo_actors.venue.http import BadQuery, Gate, json_reply
 from kyzlo_actors.venue.polygon_ws import PolygonStream
+from kyzlo_actors.venue.skew import SkewedClock
 from kyzlo_actors.venue.trade_updates import TradeUpdates
 
-Act = Callable[[Any], Awaitable[None]]
+_BAD_REQUEST: Final = 400
 
 
 class Ctl:
-    """Faults by name (see `faults.py`) and the acts `set_price`, `abort_streams`, `close_polygon`, …"""
+    """Reads commands and lets the right part do them, in order, until one is bad."""
 
     def __init__(
         self,
@@ -38,6 +51,8 @@ class Ctl:
         polygon: PolygonStream,
         data: DataStream,
         gate: Gate,
+        tell_halt: TellHalt,
+        shown_clock: SkewedClock,
     ) -> None:
         self._desk = desk
         self._faults = faults
@@ -48,21 +63,53 @@ class Ctl:
         self._polygon = polygon
         self._data = data
         self._gate = gate
-        self._acts: dict[str, Act] = {
-            "set_price": self._set_price,
-            "abort_streams": self._abort_streams,
-            "close_polygon": self._close_polygon,
-            "abort_polygon": self._abort_polygon,
-            "stream_frames": self._stream_frames,
-        }
+        self._scripts = Scripts(self.do)
+        self._acts: Mapping[str, Act] = table(
+            [
+                *self._own_acts(),
+                *OrderActs(desk, updates).acts(),
+                *StreamActs(updates=updates, polygon=polygon, data=data, switches=switches).acts(),
+                *MarketActs(
+                    desk=desk, feed=feed, data=data, tell_halt=tell_halt, shown_clock=shown_clock
+                ).acts(),
+            ]
+        )
 
     def routes(self) -> list[web.RouteDef]:
         """Its routes; they need no keys, the venue listens on loopback only."""
-        return [web.get("/_ctl", self.state), web.post("/_ctl", self.command)]
+        return [
+            web.get("/_ctl", self.state),
+            web.post("/_ctl", self.command),
+            web.get("/_ctl/faults", self.list_faults),
+            web.get("/_ctl/{part:orders|fills|posts}", self.list_part),
+        ]
 
     async def state(self, request: web.Request) -> web.Response:
         """Everything a test wants to compare with what the runtime believes."""
         return json_reply(self._state())
+
+    async def list_faults(self, request: web.Request) -> web.Response:
+        """Every fault and act there is, and the rules in force."""
+        return json_reply(
+            {
+                "faults": {name: kind.as_json() for name, kind in KINDS.items()},
+                "acts": {name: act.as_json() for name, act in sorted(self._acts.items())},
+                "rules": self._faults.rules_json(),
+            }
+        )
+
+    async def list_part(self, request: web.Request) -> web.Response:
+        """`orders`, `fills` or `posts` in pages: `?after=` (the `next` of the page before) and `?limit=`."""
+        try:
+            match request.match_info["part"]:
+                case "orders":
+                    return json_reply(orders_page(self._desk, request.query))
+                case "fills":
+                    return json_reply(fills_page(self._desk.engine.fills, request.query))
+                case _:
+                    return json_reply(posts_page(self._orders.posts, request.query))
+        except BadQuery as fault:
+            return json_reply({"error": fault.message}, _BAD_REQUEST)
 
     async def command(self, request: web.Request) -> web.Response:
         """`{"drop_after_post": 1, "set_price": {"symbol": …, "price": …}}`; in order, until one is bad."""
@@ -71,50 +118,92 @@ class Ctl:
         except orjson.JSONDecodeError:
             body = None
         if not isinstance(body, dict):
-            return json_reply({"error": "give a JSON object"}, 400)
+            return json_reply({"error": "give a JSON object"}, _BAD_REQUEST)
         try:
-            for name, value in body.items():
-                await self._do(name, value)
+            await self.do(body)
         except (BadInput, Recoverable) as fault:
-            return json_reply({"error": str(fault)}, 400)
+            return json_reply({"error": str(fault)}, _BAD_REQUEST)
         return json_reply(self._state())
 
-    async def _do(self, name: str, value: object) -> None:
-        act = self._acts.get(name)
-        if act:
-            await act(value)
-            return
-        self._faults.set(name, value)
-        if name == "hold_fills":
-            self._desk.hold_fills(self._faults.hold_fills)
+    async def do(self, body: Mapping[str, Any]) -> None:
+        """Carry out one command.
 
-    async def _set_price(self, value: Any) -> None:
-        symbol = value.get("symbol") if isinstance(value, dict) else None
-        price = value.get("price") if isinstance(value, dict) else None
-        if self._desk.scenario.symbol(str(symbol)) is None:
-            raise BadInput("set_price", value, "give a symbol of the scenario")
-        if isinstance(price, bool) or not isinstance(price, (int, float)) or not 1 <= price <= 1e6:
-            raise BadInput("set_price", value, "give a price from 1 to 1000000")
-        # The next instant: what was printed already keeps its price, in the bars too.
-        self._desk.jump(str(symbol), float(price), self._feed.published_ms + 1)
+        Raises: BadInput, Recoverable: it cannot be done; what stood before it is done.
+        """
+        try:
+            for name, value in as_commands(body):
+                if name == "cfg":
+                    await self._configure(value)
+                elif name in self._acts:
+                    await self._acts[name].do(value)
+                else:
+                    self._faults.set(name, value)
+        finally:
+            if self._faults.hold_fills != self._desk.engine.fills_held:
+                self._desk.hold_fills(self._faults.hold_fills)
 
-    async def _abort_streams(self, value: Any) -> None:
-        self._updates.abort_all()
+    def stop(self) -> None:
+        """End the scripts."""
+        self._scripts.cancel()
 
-    async def _close_polygon(self, value: Any) -> None:
-        code = value if isinstance(value, int) and 1000 <= value <= 4999 else 1000
-        await self._polygon.close_all(code)
+    # ---------------------------------------------------------------- inside
 
-    async def _abort_polygon(self, value: Any) -> None:
-        self._polygon.abort_all()
+    def _own_acts(self) -> list[Act]:
+        return [
+            Act(
+                name="faults",
+                takes=list[dict[str, Any]],
+                run=self._add_faults,
+                help="add rules: [{fault: name, ...}, ...]",
+            ),
+            Act(
+                name="clear_faults",
+                takes=bool | str,
+                run=lambda which: self._faults.clear(which if isinstance(which, str) else None),
+                help="end all rules (true), or those of one fault (its name)",
+            ),
+            Act(
+                name="behaviour",
+                takes=dict[str, Any],
+                run=self._switches.change,
+                help="set switches: {second_stream: refuse, ...}",
+            ),
+            Act(
+                name="script",
+                takes=Steps,
+                run=lambda steps: self._scripts.start(steps),
+                help="[{after_ms, do: {command}}, ...], each step after the one before it",
+            ),
+            Act(
+                name="cancel_scripts",
+                takes=Any,
+                run=lambda _: self._scripts.cancel(),
+                help="end all scripts: true",
+            ),
+        ]
 
-    async def _stream_frames(self, value: Any) -> None:
-        self._switches.change({"stream_frames": value})
+    def _add_faults(self, rules: list[dict[str, Any]]) -> None:
+        if len(rules) > MAX_RULES:
+            raise BadInput("faults", len(rules), f"give at most {MAX_RULES} rules")
+        for rule in rules:
+            self._faults.add(rule)
+
+    async def _configure(self, value: object) -> None:
+        for name, setting in config_commands(value):
+            if name == "rate":
+                self._gate.rate.limit = int(setting)
+            elif name == "hits":
+                self._gate.rate.forget()
+            elif name in self._acts:
+                await self._acts[name].do(setting)
+            else:
+                self._faults.set(name, setting)
 
     def _state(self) -> dict[str, Any]:
         engine = self._desk.engine
         return {
             "account_number": self._desk.account_number,
+            "ws": self._updates.listeners,
             "orders": [self._desk.order_json(order) for order in engine.orders.values()],
             "posts": self._orders.posts,
             "open_orders": len(engine.open_orders()),
@@ -134,7 +223,11 @@ class Ctl:
                 "events_sent": self._updates.events_sent,
                 "events_lost": self._updates.events_lost,
                 "polygon_frames": self._polygon.frames_sent,
+                "data_frames": self._data.frames_sent,
                 "skipped_ms": self._feed.skipped_ms,
             },
             "faults": self._faults.as_json(),
+            "rules": self._faults.rules_json(),
+            "scripts": self._scripts.as_json(),
+            "behaviour": self._switches.now.model_dump(),
         }

@@ -123,6 +123,11 @@ class RunningVenue:
         assert reply.status_code == 200, reply.text
         return reply.json()
 
+    def ctl_list(self, part: str, **query: str) -> Any:
+        reply = self.rest.get(f"/_ctl/{part}", params=query)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
     def until(self, condition: Callable[[], Any]) -> Any:
         """The first truthy value; fails after a long wait."""
         end = time.monotonic() + WAIT_SECONDS
