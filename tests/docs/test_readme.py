@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 import types
 from decimal import Decimal
@@ -47,6 +49,32 @@ def test_the_strategy_of_the_readme_can_be_named_and_trades() -> None:
     assert rising is not None and rising.target_position == 10
     assert falling is not None and falling.target_position == 0
     assert made.on_bar(context, _bar(close=100.1)) is None
+
+
+def test_the_way_to_ones_own_strategy_can_be_walked(tmp_path: Path) -> None:
+    """Every line as it stands; the last one, which does not end by itself, only as far as its options are known."""
+    *steps, paper = _block("sh").splitlines()
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        "HOME": str(tmp_path),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    assert paper.startswith("kyzlo paper --strategy momentum.strategy:Momentum ")
+    script = "\n".join(["set -e", *steps, f"{paper.partition('#')[0]} --bar-seconds 7"])
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+    assert "4 passed" in done.stdout
+    assert "ok: 0 errors, 0 warnings" in done.stdout
+    # The strategy was found, and the session got as far as the length of the bars, which is no good.
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("kyzlo: --bar-seconds: 7 cannot be used")
 
 
 def _bar(*, close: float) -> Bar:
