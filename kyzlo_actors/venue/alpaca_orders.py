@@ -1,38 +1,48 @@
-"""Alpaca's order routes: place, list, look up, cancel."""
+"""Alpaca's order routes: place, list, look up, replace, cancel."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 from aiohttp import web
 
-from kyzlo_actors.replay.matching_messages import CancelRefused, OrderRefused
-from kyzlo_actors.replay.venue_order import VenueOrder
-from kyzlo_actors.venue.desk import Desk
-from kyzlo_actors.venue.faults import Faults
-from kyzlo_actors.venue.http import (
+from kyzlo_actors.domain.order import OrderTicket
+from kyzlo_actors.domain.values import Side
+from kyzlo_actors.replay.matching_messages import CancelRefused, OrderRefused, ReplaceRefused
+from kyzlo_actors.replay.venue_order import VenueOrder, VenueStatus
+from kyzlo_actors.venue.alpaca_json import Json
+from kyzlo_actors.venue.alpaca_order_list import read_query, select
+from kyzlo_actors.venue.alpaca_refusal import (
     BAD_FIELD,
     NOT_FOUND,
-    BadQuery,
+    NOT_PROCESSABLE,
+    Refusal,
+    forbidden,
+    refusal_of,
+    replace_refusal_of,
+)
+from kyzlo_actors.venue.desk import Desk
+from kyzlo_actors.venue.faults import FaultRule, Faults
+from kyzlo_actors.venue.http import (
     Gate,
-    choice,
     error,
+    failure,
+    json_body,
     json_reply,
     refused,
     routes,
-    whole_number,
+    truth,
 )
-from kyzlo_actors.venue.order_request import NOT_PROCESSABLE, Refusal, read_order, refusal_of
-from kyzlo_actors.venue.timestamps import parse_rfc3339
+from kyzlo_actors.venue.order_request import read_order, read_replace
+from kyzlo_actors.venue.order_request_checks import RequestContext
+from kyzlo_actors.venue.order_request_windows import AuctionWindows
 
-_MAX_LIST: Final = 500
 # Ids whose POSTs are counted for tests; one beyond it is served but no longer counted.
 _MAX_COUNTED_IDS: Final = 100_000
+_ENDED_UNFILLED: Final = (VenueStatus.CANCELED, VenueStatus.EXPIRED)
 
 
 class AlpacaOrders:
@@ -42,6 +52,7 @@ class AlpacaOrders:
         self.posts: dict[str, int] = {}
         self._desk = desk
         self._faults = faults
+        self._windows = AuctionWindows(desk.calendar)
 
     def routes(self, gate: Gate) -> list[web.RouteDef]:
         """Its routes."""
@@ -58,44 +69,74 @@ class AlpacaOrders:
             },
         )
 
+    # ---------------------------------------------------------------- placing
+
     async def place(self, request: web.Request) -> web.StreamResponse:
         """Take an order, or refuse it; faults may swallow the reply, or the order."""
-        body = _body(await request.read())
+        body = json_body(await request.read())
         if body is None:
             return error(400, 40010000, "request body format is invalid")
         self._count(body)
-        if self._faults.strikes("drop_before_post"):
+        if self._struck("drop_before_post", body):
             return _cut(request)
-        if self._faults.strikes("fail_post_5xx"):
-            return error(500, 50010000, "internal server error occurred")
-        reply = self._placed(body)
-        if self._faults.delay_post_reply_ms:
-            await asyncio.sleep(self._faults.delay_post_reply_ms / 1_000)
-        if self._faults.strikes("drop_after_post"):
+        rule = self._struck("fail_post_5xx", body)
+        if rule:
+            return failure(rule)
+        reply, late_ms = self._placed(body)
+        late_ms = max(late_ms, self._faults_delay_ms(body))
+        if late_ms:
+            await asyncio.sleep(late_ms / 1_000)
+        if self._struck("drop_after_post", body):
             return _cut(request)
-        if self._faults.strikes("fail_post_5xx_taken"):
-            return error(500, 50010000, "internal server error occurred")
-        return reply
+        rule = self._struck("fail_post_5xx_taken", body)
+        return failure(rule) if rule else reply
+
+    def _placed(self, body: Mapping[str, Any]) -> tuple[web.Response, int]:
+        """The reply, and how many milliseconds late the scenario's plan wants it."""
+        desk = self._desk
+        ticket = read_order(body, desk.scenario, self._context(), fallback_id=desk.next_order_id())
+        if isinstance(ticket, Refusal):
+            return refused(ticket), 0
+        blocked = account_fault(desk, ticket)
+        if blocked:
+            return refused(blocked), 0
+        taken = desk.submit(ticket)
+        if isinstance(taken, OrderRefused):
+            return refused(refusal_of(taken, ticket, desk.switches.now)), 0
+        plan = desk.fill_plan(ticket)
+        return json_reply(desk.order_json(taken, nested=True)), plan.reply_after_ms if plan else 0
+
+    def _context(self) -> RequestContext:
+        desk = self._desk
+        return RequestContext(
+            behaviour=desk.switches.now,
+            windows=self._windows,
+            now_ns=desk.now_ns(),
+            fractional_trading=desk.flags.fractional_trading,
+            is_taken=self._is_taken,
+            last_price=desk.known_price,
+        )
+
+    def _is_taken(self, client_order_id: str) -> bool:
+        order = self._desk.engine.by_client_order_id(client_order_id)
+        free = self._desk.switches.now.duplicate_id_after_end == "allowed"
+        return order is not None and not (free and order.status in _ENDED_UNFILLED)
+
+    # ---------------------------------------------------------------- reading
 
     async def list_orders(self, request: web.Request) -> web.Response:
         """Orders by status, time, symbol and side, in pages."""
-        query = request.query
-        status = choice(query, "status", "open", ("open", "closed", "all"))
-        descending = choice(query, "direction", "desc", ("asc", "desc")) == "desc"
-        limit = whole_number(query, "limit", 50, _MAX_LIST)
-        orders = list(self._desk.engine.orders.values())
-        orders = [
-            order for order in orders if status == "all" or order.status.is_terminal == (status == "closed")
-        ]
-        orders = self._after(_filtered(orders, query), query)
-        if descending:
-            orders.reverse()
-        return json_reply([self._desk.order_json(order) for order in orders[:limit]])
+        rule = self._faults.strike("orders_page_5xx")
+        if rule:
+            return failure(rule)
+        query = read_query(request.query, self._desk.engine)
+        rows = select(self._desk.engine, query)
+        return json_reply([self._desk.order_json(order, nested=query.nested) for order in rows])
 
     async def get(self, request: web.Request) -> web.Response:
         """One order by id."""
         order = self._find(request)
-        return order if isinstance(order, web.Response) else json_reply(self._desk.order_json(order))
+        return order if isinstance(order, web.Response) else self._shown(order, request)
 
     async def by_client_order_id(self, request: web.Request) -> web.Response:
         """One order by the id its sender gave it."""
@@ -103,7 +144,29 @@ class AlpacaOrders:
         order = self._desk.engine.by_client_order_id(wanted)
         if order is None:
             return error(404, NOT_FOUND, f"order not found for {wanted}")
-        return json_reply(self._desk.order_json(order))
+        return self._shown(order, request)
+
+    # ---------------------------------------------------------------- changing
+
+    async def replace(self, request: web.Request) -> web.Response:
+        """Ask for a replace: 200 and a new order, which is not in force yet."""
+        body = json_body(await request.read())
+        if body is None:
+            return error(400, 40010000, "request body format is invalid")
+        order = self._find(request)
+        if isinstance(order, web.Response):
+            return order
+        desk = self._desk
+        wish = read_replace(body, order.ticket, self._context(), fallback_id=desk.next_order_id())
+        if isinstance(wish, Refusal):
+            return refused(wish)
+        new = desk.replace(order.venue_order_id, wish)
+        if isinstance(new, ReplaceRefused):
+            return refused(replace_refusal_of(new, order.ticket, desk.switches.now))
+        if self._struck("replace_error_taken", _names(order)):
+            message = "unable to replace order, order isn't sent to exchange yet"
+            return error(422, BAD_FIELD, message)
+        return json_reply(desk.order_json(new, nested=True))
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Ask for a cancel: 204 means asked, not canceled."""
@@ -116,28 +179,19 @@ class AlpacaOrders:
         return error(422, NOT_PROCESSABLE, _cancel_words(answer))
 
     async def cancel_all(self, request: web.Request) -> web.Response:
-        """Ask to cancel everything."""
-        asked = self._desk.cancel_all()
-        return json_reply([{"id": order.venue_order_id, "status": 200} for order in asked], 207)
+        """Ask to cancel everything; each row says whether it was asked, none that it was done."""
+        return json_reply([self._cancel_row(order) for order in self._desk.cancel_all()], 207)
 
-    async def replace(self, request: web.Request) -> web.Response:
-        """Not yet."""
-        return error(422, NOT_PROCESSABLE, "replacing orders is not supported by this venue")
+    def _cancel_row(self, order: VenueOrder) -> Json:
+        if self._struck("cancel_all_item_fails", _names(order)):
+            failed = {"code": 50010000, "message": "internal server error occurred"}
+            return {"id": order.venue_order_id, "status": 500, "body": failed}
+        row: Json = {"id": order.venue_order_id, "status": 200}
+        if self._desk.switches.now.cancel_all_rows == "with_order":
+            row["body"] = self._desk.order_json(order)
+        return row
 
-    def _placed(self, body: Mapping[str, Any]) -> web.Response:
-        engine = self._desk.engine
-        ticket = read_order(
-            body,
-            self._desk.scenario,
-            is_taken=lambda wanted: engine.by_client_order_id(wanted) is not None,
-            fallback_id=self._desk.next_order_id(),
-        )
-        if isinstance(ticket, Refusal):
-            return refused(ticket)
-        taken = self._desk.submit(ticket)
-        if isinstance(taken, OrderRefused):
-            return refused(refusal_of(taken, ticket))
-        return json_reply(self._desk.order_json(taken))
+    # ---------------------------------------------------------------- inside
 
     def _find(self, request: web.Request) -> VenueOrder | web.Response:
         wanted = request.match_info["id"]
@@ -147,22 +201,20 @@ class AlpacaOrders:
             return error(422, BAD_FIELD, "order_id is missing")
         return order or error(404, NOT_FOUND, f"order not found for {wanted}")
 
-    def _after(self, orders: list[VenueOrder], query: Mapping[str, str]) -> list[VenueOrder]:
-        """Those after `after_order_id` and before `before_order_id`, in order of submission."""
-        for name, later in (("after_order_id", True), ("before_order_id", False)):
-            wanted = query.get(name)
-            if not wanted:
-                continue
-            if query.get("after") or query.get("until"):
-                raise BadQuery(f"{name} cannot be combined with after or until")
-            cursor = self._desk.engine.orders.get(wanted)
-            if cursor is None:
-                raise BadQuery(f"invalid {name}: {wanted}")
-            place = cursor.sequence
-            orders = [
-                order for order in orders if (order.sequence > place) == later and order.sequence != place
-            ]
-        return orders
+    def _shown(self, order: VenueOrder, request: web.Request) -> web.Response:
+        return json_reply(self._desk.order_json(order, nested=truth(request.query, "nested")))
+
+    def _struck(self, fault: str, names: Mapping[str, Any]) -> FaultRule | None:
+        return self._faults.strike(
+            fault,
+            symbol=str(names.get("symbol") or ""),
+            order_id=str(names.get("id") or ""),
+            client_order_id=str(names.get("client_order_id") or ""),
+        )
+
+    def _faults_delay_ms(self, body: Mapping[str, Any]) -> int:
+        rule = self._struck("delay_post_reply_ms", body)
+        return rule.ms if rule else 0
 
     def _count(self, body: Mapping[str, Any]) -> None:
         wanted = body.get("client_order_id")
@@ -170,39 +222,37 @@ class AlpacaOrders:
             self.posts[wanted] = self.posts.get(wanted, 0) + 1
 
 
-def _filtered(orders: list[VenueOrder], query: Mapping[str, str]) -> list[VenueOrder]:
-    symbols = {name.strip() for name in query.get("symbols", "").split(",") if name.strip()}
-    if symbols:
-        orders = [order for order in orders if order.ticket.symbol in symbols]
-    if query.get("side"):
-        orders = [order for order in orders if order.ticket.side == query["side"]]
-    if query.get("asset_class", "us_equity") not in ("us_equity", "all"):
-        orders = []
-    try:
-        if query.get("after"):
-            after = parse_rfc3339(query["after"])
-            orders = [order for order in orders if order.submitted_ns > after]
-        if query.get("until"):
-            until = parse_rfc3339(query["until"])
-            orders = [order for order in orders if order.submitted_ns < until]
-    except ValueError as fault:
-        raise BadQuery(str(fault)) from fault
-    return orders
+def account_fault(desk: Desk, ticket: OrderTicket) -> Refusal | None:
+    """What the account's flags forbid, or None."""
+    flags, held = desk.flags, desk.engine.account.held_qty(ticket.symbol)
+    if flags.status != "ACTIVE" or flags.trading_blocked or flags.account_blocked:
+        return forbidden(f"account {desk.account_number} is not authorized to trade")
+    if flags.trade_suspended_by_user:
+        return forbidden("new orders are rejected by user request")
+    if flags.liquidation_only and held * ticket.side.sign >= 0:
+        return forbidden(f"account {desk.account_number} is restricted to liquidation only")
+    if ticket.side is Side.SELL and held <= 0 and not flags.may_short:
+        return forbidden("account is not allowed to short")
+    return None
 
 
-def _body(raw: bytes) -> dict[str, Any] | None:
-    """The JSON object, numbers as exact decimals, or None when it is none."""
-    try:
-        body = json.loads(raw, parse_float=Decimal)
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
+def _names(order: VenueOrder) -> dict[str, str]:
+    ticket = order.ticket
+    return {
+        "id": order.venue_order_id,
+        "symbol": ticket.symbol,
+        "client_order_id": ticket.client_order_id,
+    }
 
 
 def _cancel_words(answer: CancelRefused) -> str:
-    if answer.status is not None and not answer.status.is_terminal:
-        return "order pending cancel"
-    return f'order is already in "{answer.status}" state'
+    match answer.status:
+        case VenueStatus.PENDING_REPLACE:
+            return "order is pending replace, cannot be canceled"
+        case VenueStatus() if not answer.status.is_terminal:
+            return "order pending cancel"
+        case _:
+            return f'order is already in "{answer.status}" state'
 
 
 def _cut(request: web.Request) -> web.Response:

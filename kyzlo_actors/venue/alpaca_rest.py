@@ -1,49 +1,32 @@
-"""Alpaca's account, clock, calendar, assets and activities."""
+"""Alpaca's account, clock, calendar and assets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final
 
 from aiohttp import web
 
 from kyzlo_actors.domain.session import SessionDay
-from kyzlo_actors.replay.matching_messages import Fill
-from kyzlo_actors.venue.alpaca_json import (
-    Json,
-    account_json,
-    activity_id,
-    activity_json,
-    asset_id,
-    asset_json,
-)
+from kyzlo_actors.venue.alpaca_account import account_json
+from kyzlo_actors.venue.alpaca_flags import Configurations
+from kyzlo_actors.venue.alpaca_json import Json, asset_id, asset_json
+from kyzlo_actors.venue.alpaca_refusal import BAD_FIELD, NOT_FOUND
+from kyzlo_actors.venue.calendar import CalendarMode
 from kyzlo_actors.venue.desk import Desk
-from kyzlo_actors.venue.http import (
-    NOT_FOUND,
-    BadQuery,
-    Gate,
-    choice,
-    error,
-    json_reply,
-    routes,
-    whole_number,
-)
-from kyzlo_actors.venue.timestamps import new_york_date, parse_rfc3339, rfc3339_new_york
+from kyzlo_actors.venue.http import BadQuery, Gate, choice, error, json_body, json_reply, routes
+from kyzlo_actors.venue.timestamps import new_york_date, rfc3339_new_york
 
-_MAX_PAGE: Final = 100
 _MAX_CALENDAR_DAYS: Final = 3 * 366
-_OTHER_ACTIVITIES: Final = frozenset(
-    {"TRANS", "MISC", "ACATC", "ACATS", "CSD", "CSR", "CSW", "DIV", "FEE", "INT", "JNL", "JNLC", "JNLS"}
-    | {"MA", "NC", "OPASN", "OPEXP", "OPXRC", "PTC", "PTR", "REORG", "SC", "SSO", "SSP"}
-)
+_EXCHANGE_OPEN: Final = "09:30"
 
 
 class AlpacaRest:
-    """Everything that is neither an order nor a position."""
+    """Everything that is neither an order, a position nor the ledger."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._configurations = Configurations(desk.flags, desk.engine.account.multiplier)
 
     def routes(self, gate: Gate) -> list[web.RouteDef]:
         """Its routes."""
@@ -55,35 +38,39 @@ class AlpacaRest:
                 ("GET", "/v2/calendar"): self.calendar,
                 ("GET", "/v2/assets"): self.assets,
                 ("GET", "/v2/assets/{symbol}"): self.asset,
-                ("GET", "/v2/account/activities"): self.activities,
-                ("GET", "/v2/account/activities/{kind}"): self.activities,
+                ("GET", "/v2/account/configurations"): self.configurations,
+                ("PATCH", "/v2/account/configurations"): self.configure,
             },
         )
 
     async def account(self, request: web.Request) -> web.Response:
         """The account as it stands."""
-        engine = self._desk.engine
-        return json_reply(
-            account_json(
-                account_number=self._desk.account_number,
-                cash=engine.account.cash,
-                buying_power=engine.buying_power,
-                positions_value=self._desk.positions_value(),
-                starting_cash=engine.account.starting_cash,
-                multiplier=engine.account.multiplier,
-                created_ns=self._desk.started_ns,
-            )
-        )
+        return json_reply(account_json(self._desk))
+
+    async def configurations(self, request: web.Request) -> web.Response:
+        """What the account's owner has set."""
+        return json_reply(self._configurations.as_json())
+
+    async def configure(self, request: web.Request) -> web.Response:
+        """Change what the owner may set."""
+        body = json_body(await request.read())
+        if body is None:
+            return error(400, 40010000, "request body format is invalid")
+        wrong = self._configurations.change(body)
+        if wrong:
+            return error(422, BAD_FIELD, f"invalid {wrong}")
+        return json_reply(self._configurations.as_json())
 
     async def clock(self, request: web.Request) -> web.Response:
-        """The venue's time and the next opening and closing."""
-        now, calendar = self._desk.now_ns(), self._desk.calendar
+        """The venue's time and the next opening and closing, or what the scenario wants shown instead."""
+        now, calendar, shown = self._desk.now_ns(), self._desk.calendar, self._desk.scenario.clock
+        is_open = calendar.is_open(now) if shown.shown_is_open is None else shown.shown_is_open
         return json_reply(
             {
-                "timestamp": rfc3339_new_york(now, 9),
-                "is_open": calendar.is_open(now),
-                "next_open": rfc3339_new_york(calendar.next_open_ns(now)),
-                "next_close": rfc3339_new_york(calendar.current(now).close_ns),
+                "timestamp": shown.shown_timestamp or rfc3339_new_york(now, 9),
+                "is_open": is_open,
+                "next_open": shown.shown_next_open or rfc3339_new_york(calendar.next_open_ns(now)),
+                "next_close": shown.shown_next_close or rfc3339_new_york(calendar.current(now).close_ns),
             }
         )
 
@@ -97,12 +84,20 @@ class AlpacaRest:
         return json_reply([self._day(session) for session in self._desk.calendar.days(start, end)])
 
     async def assets(self, request: web.Request) -> web.Response:
-        """All assets, or those of one `status`."""
+        """All assets, or those of one `status`, `asset_class`, `exchange` or set of `attributes`."""
+        query = request.query
+        status = choice(query, "status", "all", ("active", "inactive", "all", ""))
+        wanted = {name.strip() for name in query.get("attributes", "").split(",") if name.strip()}
         rows = [asset_json(part) for part in self._desk.scenario.symbols]
-        status = request.query.get("status")
-        asset_class = request.query.get("asset_class", "us_equity")
         return json_reply(
-            [row for row in rows if status in (None, "", row["status"]) and asset_class == row["class"]]
+            [
+                row
+                for row in rows
+                if status in ("all", "", row["status"])
+                and query.get("asset_class", "") in ("", row["class"])
+                and query.get("exchange", "") in ("", row["exchange"])
+                and wanted <= set(row["attributes"])
+            ]
         )
 
     async def asset(self, request: web.Request) -> web.Response:
@@ -113,25 +108,8 @@ class AlpacaRest:
                 return json_reply(asset_json(part))
         return error(404, NOT_FOUND, f"asset not found for {wanted}")
 
-    async def activities(self, request: web.Request) -> web.Response:
-        """The fill ledger in pages; other kinds of activity never happen here."""
-        query = request.query
-        kinds = _kinds(request.match_info.get("kind") or query.get("activity_types", "FILL"))
-        descending = choice(query, "direction", "desc", ("asc", "desc")) == "desc"
-        page_size = whole_number(query, "page_size", _MAX_PAGE, _MAX_PAGE)
-        fills = [fill for fill in self._desk.engine.fills if "FILL" in kinds and _within(fill, query)]
-        if descending:
-            fills.reverse()
-        token = query.get("page_token")
-        if token:
-            place = next((index for index, fill in enumerate(fills) if activity_id(fill) == token), None)
-            if place is None:
-                raise BadQuery(f"invalid page_token: {token}")
-            fills = fills[place + 1 :]
-        return json_reply([activity_json(fill, self._desk.account_number) for fill in fills[:page_size]])
-
     def _day(self, session: SessionDay) -> Json:
-        opening, closing = (rfc3339_new_york(ts)[11:16] for ts in (session.open_ns, session.close_ns))
+        opening, closing = self._hours(session)
         day = date.fromisoformat(session.date)
         return {
             "date": session.date,
@@ -142,6 +120,15 @@ class AlpacaRest:
             "settlement_date": self._desk.calendar.settlement_date(day).isoformat(),
         }
 
+    def _hours(self, session: SessionDay) -> tuple[str, str]:
+        """Opening and closing time; a venue that is always open shows its early closes, though it stays open."""
+        rules = self._desk.calendar.rules
+        early = dict(rules.early_closes).get(session.date)
+        if early and rules.mode is CalendarMode.ALWAYS:
+            return _EXCHANGE_OPEN, early
+        opening, closing = (rfc3339_new_york(ts)[11:16] for ts in (session.open_ns, session.close_ns))
+        return opening, closing
+
 
 def _date(request: web.Request, name: str, default: date) -> date:
     text = request.query.get(name)
@@ -150,23 +137,4 @@ def _date(request: web.Request, name: str, default: date) -> date:
     try:
         return date.fromisoformat(text[:10])
     except ValueError as fault:
-        raise BadQuery(f"invalid {name}: {text}") from fault
-
-
-def _kinds(text: str) -> set[str]:
-    kinds = {kind.strip().upper() for kind in text.split(",") if kind.strip()}
-    for kind in sorted(kinds - {"FILL"} - _OTHER_ACTIVITIES):
-        raise BadQuery(f"invalid activity type: {kind}")
-    return kinds
-
-
-def _within(fill: Fill, query: Mapping[str, str]) -> bool:
-    """Whether the fill lies in `date`, or strictly between `after` and `until`."""
-    day = query.get("date")
-    if day and new_york_date(fill.ts).isoformat() != day[:10]:
-        return False
-    try:
-        after, until = query.get("after"), query.get("until")
-        return (not after or fill.ts > parse_rfc3339(after)) and (not until or fill.ts < parse_rfc3339(until))
-    except ValueError as fault:
-        raise BadQuery(str(fault)) from fault
+        raise BadQuery(f"invalid {name}: {text[:64]}") from fault

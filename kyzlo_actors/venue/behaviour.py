@@ -32,6 +32,8 @@ class Behaviour(BaseModel):
     # Whether the uuid in an activity's id is the stream's execution_id.
     activity_id: Literal["execution_id", "own"] = "execution_id"
     wash_trade_status: Literal[403, 422] = 403
+    # When a cancel that is asked for outside regular hours is confirmed.
+    cancel_when_closed: Literal["at_once", "at_open"] = "at_once"
     # trade_updates.
     stream_frames: Literal["binary", "text"] = "binary"
     second_stream: Literal["both", "evict_oldest", "refuse"] = "both"

@@ -9,43 +9,53 @@ from typing import Any, Final, assert_never
 from uuid import NAMESPACE_OID, uuid5
 
 from kyzlo_actors.domain.order import ZERO, OrderTicket
-from kyzlo_actors.domain.values import NS_PER_MILLISECOND, Side
+from kyzlo_actors.domain.values import NS_PER_MILLISECOND, PositionIntent, Side
 from kyzlo_actors.replay.matching import MatchingEngine
 from kyzlo_actors.replay.matching_messages import (
     ActivateOrder,
     CancelRefused,
     CashBooked,
     ConfirmCancel,
+    ConfirmReplace,
+    EndOrder,
     EnterSession,
     FillBusted,
+    HaltSymbol,
     HoldFills,
     MatchEvent,
     MatchInput,
+    OrderEvent,
     OrderExecuted,
     OrderMoved,
     OrderRefused,
     Quote,
+    RefuseCancel,
     ReplaceRefused,
     RequestCancel,
+    RequestReplace,
     SessionPhase,
     SubmitOrder,
 )
 from kyzlo_actors.replay.venue_order import VenueOrder, VenueStatus
-from kyzlo_actors.venue.alpaca_json import Json, number, order_json, position_json
+from kyzlo_actors.venue.alpaca_day import TradingDay
+from kyzlo_actors.venue.alpaca_events import STREAM_DIGITS, executed_json, halt_json, moved_json
+from kyzlo_actors.venue.alpaca_flags import flags_of
+from kyzlo_actors.venue.alpaca_json import Json, order_json, position_json
+from kyzlo_actors.venue.alpaca_terms import present_terms
+from kyzlo_actors.venue.behaviour import Switches
 from kyzlo_actors.venue.calendar import VenueCalendar
 from kyzlo_actors.venue.clock import NowNs
+from kyzlo_actors.venue.faults import Faults
 from kyzlo_actors.venue.market import Market
+from kyzlo_actors.venue.order_request import ReplaceWish
 from kyzlo_actors.venue.prints import Print
-from kyzlo_actors.venue.scenario import LatencyPart, Scenario
-from kyzlo_actors.venue.timestamps import rfc3339
+from kyzlo_actors.venue.scenario import FillPlanPart, Scenario
 
-_STREAM_DIGITS: Final = 9
 _MS_PER_SECOND: Final = 1_000
-_WITH_EXECUTION_ID: Final = (VenueStatus.NEW,)
 
 
 class Desk:
-    """Takes orders and cancels, lets them travel to the market, and publishes every event they cause."""
+    """Takes orders, replaces and cancels, lets them travel to the market, and publishes every event they cause."""
 
     def __init__(
         self,
@@ -57,6 +67,8 @@ class Desk:
         account_number: str,
         now_ns: NowNs,
         publish: Callable[[dict[str, Any]], None],
+        faults: Faults,
+        switches: Switches,
     ) -> None:
         self.engine = engine
         self.scenario = scenario
@@ -64,11 +76,16 @@ class Desk:
         self.calendar = calendar
         self.started_ns = now_ns()
         self.now_ns = now_ns
-        self._latency: LatencyPart = scenario.latency
+        self.switches = switches
+        self.flags = flags_of(scenario.account)
         self._market = market
         self._publish = publish
+        self._faults = faults
+        # Cancels asked for while the market is shut, where they wait for its opening; bounded by open orders.
+        self._waiting_cancels: dict[str, None] = {}
         for symbol in market.symbols:
             engine.handle(market.quote(symbol, self.started_ns // NS_PER_MILLISECOND))
+        self.day = TradingDay(engine, market, calendar, self.started_ns)
 
     # ---------------------------------------------------------------- orders
 
@@ -76,51 +93,107 @@ class Desk:
         """A client order id for an order that came without one."""
         return str(uuid5(NAMESPACE_OID, f"{self.engine.terms.id_salt}:client:{len(self.engine.orders) + 1}"))
 
+    def fill_plan(self, ticket: OrderTicket) -> FillPlanPart | None:
+        """What the scenario plans for such an order."""
+        plans = (plan for plan in self.scenario.fill_plans if plan.symbol == ticket.symbol)
+        return next((plan for plan in plans if plan.side in (None, ticket.side)), None)
+
     def submit(self, ticket: OrderTicket) -> VenueOrder | OrderRefused:
         """Take an order; it reaches the market a little later."""
-        (taken,) = self._handle(SubmitOrder(ticket=ticket, ts=self.now_ns()))
-        if isinstance(taken, OrderMoved):
-            order_id = taken.order.venue_order_id
-            self._later(self._latency.route_ms, lambda ts: ActivateOrder(venue_order_id=order_id, ts=ts))
-            return taken.order
-        assert isinstance(taken, OrderRefused)
-        return taken
+        taken = self.handle(SubmitOrder(ticket=ticket, ts=self.now_ns()))[0]
+        if isinstance(taken, OrderRefused):
+            return taken
+        assert isinstance(taken, OrderMoved)
+        order = taken.order
+        if self._struck("async_reject", order):
+            self._later(self._route_ms(order), self._end(order.venue_order_id, VenueStatus.REJECTED))
+        else:
+            order_id = order.venue_order_id
+            self._later(self._route_ms(order), lambda ts: ActivateOrder(venue_order_id=order_id, ts=ts))
+        return order
+
+    def replace(self, venue_order_id: str, wish: ReplaceWish) -> VenueOrder | ReplaceRefused:
+        """Ask for a replace: the new order, which takes the old one's place a little later unless a fill is faster."""
+        request = RequestReplace(
+            venue_order_id=venue_order_id,
+            client_order_id=wish.client_order_id,
+            ts=self.now_ns(),
+            qty=wish.qty,
+            time_in_force=wish.time_in_force,
+            limit_price=wish.limit_price,
+            stop_price=wish.stop_price,
+            trail=wish.trail,
+        )
+        for event in self.handle(request):
+            if isinstance(event, ReplaceRefused):
+                return event
+        new = self.engine.by_client_order_id(wish.client_order_id)
+        assert new is not None
+        new_id = new.venue_order_id
+        if self._struck("replace_refused", self.engine.orders[venue_order_id]):
+            self._later(self._route_ms(new), lambda ts: RefuseCancel(venue_order_id=venue_order_id, ts=ts))
+        else:
+            self._later(self._route_ms(new), lambda ts: ConfirmReplace(venue_order_id=new_id, ts=ts))
+        return new
 
     def request_cancel(self, venue_order_id: str) -> VenueOrder | CancelRefused:
         """Ask for a cancel; it reaches the market a little later, and a fill may be faster."""
-        (answer,) = self._handle(RequestCancel(venue_order_id=venue_order_id, ts=self.now_ns()))
-        if isinstance(answer, OrderMoved):
-            self._later(
-                self._latency.cancel_ms, lambda ts: ConfirmCancel(venue_order_id=venue_order_id, ts=ts)
-            )
-            return answer.order
-        assert isinstance(answer, CancelRefused)
-        return answer
+        events = self.handle(RequestCancel(venue_order_id=venue_order_id, ts=self.now_ns()))
+        for event in events:
+            if isinstance(event, CancelRefused):
+                return event
+        for event in events:
+            if isinstance(event, OrderMoved) and event.order.status is VenueStatus.PENDING_CANCEL:
+                self._send_cancel(event.order)
+        return self.engine.orders[venue_order_id]
 
     def cancel_all(self) -> list[VenueOrder]:
-        """Ask to cancel everything that is not being canceled yet."""
-        answers = [self.request_cancel(order.venue_order_id) for order in self.engine.open_orders()]
-        return [answer for answer in answers if isinstance(answer, VenueOrder)]
+        """Ask to cancel everything that is not being canceled yet; what cannot be canceled now is left out."""
+        asked = []
+        for order in self.engine.open_orders():
+            # Canceling one of a bracket's legs may have taken the other along.
+            answer = self.request_cancel(order.venue_order_id)
+            if isinstance(answer, VenueOrder):
+                asked.append(answer)
+        return asked
 
     def close_ticket(self, symbol: str, qty: Decimal) -> OrderTicket:
-        """The market order that sells `qty` of a position."""
-        return OrderTicket(client_order_id=self.next_order_id(), symbol=symbol, side=Side.SELL, qty=qty)
+        """The market order that sells (short: buys back) `qty` > 0 shares of a position."""
+        short = self.engine.account.held_qty(symbol) < 0
+        return OrderTicket(
+            client_order_id=self.next_order_id(),
+            symbol=symbol,
+            side=Side.BUY if short else Side.SELL,
+            qty=qty,
+            position_intent=PositionIntent.BUY_TO_CLOSE if short else PositionIntent.SELL_TO_CLOSE,
+        )
 
     def hold_fills(self, held: bool) -> None:
         """Stop or resume filling."""
-        self._handle(HoldFills(held=held, ts=self.now_ns()))
+        self.handle(HoldFills(held=held, ts=self.now_ns()))
 
     # ---------------------------------------------------------------- market
 
-    def on_session(self, is_open: bool, ts: int) -> None:
-        """The session opened or closed."""
-        phase = SessionPhase.REGULAR if is_open else SessionPhase.CLOSED
-        self._handle(EnterSession(phase=phase, ts=ts))
+    def on_session(self, phase: SessionPhase, ts: int) -> None:
+        """The trading day enters `phase`."""
+        if phase is SessionPhase.REGULAR:
+            waiting, self._waiting_cancels = self._waiting_cancels, {}
+            for venue_order_id in waiting:
+                self.handle(ConfirmCancel(venue_order_id=venue_order_id, ts=ts))
+        self.handle(EnterSession(phase=phase, ts=ts))
+
+    def on_halt(self, symbol: str, halted: bool, ts: int) -> None:
+        """Trading in `symbol` halts or resumes. Whether its orders hear of it nobody knows for sure."""
+        self.handle(HaltSymbol(symbol=symbol, halted=halted, ts=ts))
+        word = self.switches.now.halt_event
+        if halted and word != "none":
+            for order in self.engine.open_orders(symbol):
+                self._publish(halt_json(order, word, ts, self._show))
 
     def on_prints(self, prints: Sequence[Print]) -> None:
         """Prices moved."""
         for trade in prints:
-            self._handle(self._market.quote(trade.symbol, trade.ts_ms))
+            self.handle(self._market.quote(trade.symbol, trade.ts_ms))
 
     def jump(self, symbol: str, price: float, ts_ms: int) -> Quote:
         """The price of `symbol` jumps, and orders meet it at once.
@@ -129,79 +202,131 @@ class Desk:
         """
         self._market.jump(symbol, price, ts_ms)
         quote = self._market.quote(symbol, ts_ms)
-        self._handle(quote)
+        self.handle(quote)
         return quote
 
-    # ---------------------------------------------------------------- what it looks like
-
-    def order_json(self, order: VenueOrder, *, digits: int = 6) -> Json:
-        """The order as the REST interface shows it."""
-        return order_json(order, self.calendar.current(order.submitted_ns), digits=digits)
-
-    def last_price(self, symbol: str) -> Decimal:
-        """Newest price of the symbol."""
-        return Decimal(repr(self.engine.quotes[symbol].last))
-
-    def position_json(self, symbol: str) -> Json | None:
-        """The position, or None when flat."""
-        holding = self.engine.account.holdings.get(symbol)
-        part = self.scenario.symbol(symbol)
-        if holding is None or part is None:
-            return None
-        return position_json(
-            part,
-            qty=holding.qty,
-            cost=holding.cost,
-            available=self.engine.qty_available(symbol),
-            last=self.last_price(symbol),
-        )
-
-    def positions_value(self) -> Decimal:
-        """Market value of all positions."""
-        holdings = self.engine.account.holdings.values()
-        return sum((holding.qty * self.last_price(holding.symbol) for holding in holdings), ZERO)
-
-    # ---------------------------------------------------------------- inside
-
-    def _later(self, delay_ms: int, make: Callable[[int], MatchInput]) -> None:
-        # At most two timers an order, and open orders are bounded by the engine.
-        asyncio.get_running_loop().call_later(
-            delay_ms / _MS_PER_SECOND, lambda: self._handle(make(self.now_ns()))
-        )
-
-    def _handle(self, event: MatchInput) -> list[MatchEvent]:
+    def handle(self, event: MatchInput) -> list[MatchEvent]:
+        """Let the engine have `event`, and publish what it causes."""
+        if event.ts >= self.day.ends_ns:
+            self.day.roll(event.ts)
+        if not isinstance(event, Quote):
+            self.engine.terms = present_terms(self.engine.terms, self.switches.now, self.flags)
         results = self.engine.handle(event)
         for result in results:
             match result:
                 case OrderMoved():
-                    self._publish(self._moved(result))
+                    if result.event is not OrderEvent.NEW or not self._struck("missing_new", result.order):
+                        self._publish(moved_json(result, self._show))
                 case OrderExecuted():
-                    self._publish(self._executed(result))
+                    self.day.note(result.fill)
+                    signed = self.switches.now.short_qty_sign == "negative"
+                    self._publish(executed_json(result, self._show, signed_position=signed))
                 case OrderRefused() | CancelRefused() | ReplaceRefused() | CashBooked() | FillBusted():
                     pass  # the asker gets the answer, nobody else
                 case _:
                     assert_never(result)
         return results
 
-    def _moved(self, event: OrderMoved) -> dict[str, Any]:
-        order = event.order
-        data: dict[str, Any] = {
-            "event": str(order.status),
-            "timestamp": rfc3339(event.ts, _STREAM_DIGITS),
-            "order": self.order_json(order, digits=_STREAM_DIGITS),
-        }
-        if order.status in _WITH_EXECUTION_ID:
-            data["execution_id"] = str(uuid5(NAMESPACE_OID, f"{order.venue_order_id}:{order.status}"))
-        return data
+    # ---------------------------------------------------------------- what it looks like
 
-    def _executed(self, event: OrderExecuted) -> dict[str, Any]:
-        fill = event.fill
-        return {
-            "event": "partial_fill" if fill.leaves_qty else "fill",
-            "execution_id": fill.execution_id,
-            "timestamp": rfc3339(fill.ts, _STREAM_DIGITS),
-            "price": number(fill.price),
-            "qty": number(fill.qty),
-            "position_qty": number(fill.position_qty),
-            "order": self.order_json(event.order, digits=_STREAM_DIGITS),
-        }
+    def order_json(self, order: VenueOrder, *, digits: int = 6, nested: bool = False) -> Json:
+        """The order as the REST interface shows it; `nested` with its legs."""
+        session = self.calendar.current(order.submitted_ns)
+        legs = [self.engine.orders[leg] for leg in order.legs] if nested else []
+        rows = [order_json(leg, session, digits=digits) for leg in legs]
+        return order_json(order, session, digits=digits, legs=rows)
+
+    def market_symbols(self) -> tuple[str, ...]:
+        """Every symbol that may be held."""
+        return self._market.symbols
+
+    def last_price(self, symbol: str) -> Decimal:
+        """Newest price of the symbol."""
+        return Decimal(repr(self.engine.quotes[symbol].last))
+
+    def known_price(self, symbol: str) -> Decimal | None:
+        """The same, or None before its first quote."""
+        return self.last_price(symbol) if symbol in self.engine.quotes else None
+
+    def position_json(self, symbol: str, *, lag_ns: int = 0) -> Json | None:
+        """The position as it was `lag_ns` ago, or None when flat."""
+        part = self.scenario.symbol(symbol)
+        holding = self.engine.account.holdings.get(symbol)
+        qty, cost = (holding.qty, holding.cost) if holding else (ZERO, ZERO)
+        if lag_ns:
+            qty, cost = self._before(symbol, qty, cost, self.now_ns() - lag_ns)
+        if not qty or part is None:
+            return None
+        return position_json(
+            part,
+            qty=qty,
+            cost=cost,
+            available=self.engine.qty_available(symbol),
+            last=self.last_price(symbol),
+            last_day=self.day.last_price(symbol),
+            carried=self.day.carried(symbol, qty),
+            signed=self.switches.now.short_qty_sign == "negative",
+        )
+
+    def market_values(self) -> tuple[Decimal, Decimal]:
+        """Market value of all long positions, and of all short ones (negative)."""
+        held = self.engine.account.holdings.values()
+        values = [holding.qty * self.last_price(holding.symbol) for holding in held]
+        longs, shorts = ((value for value in values if (value > 0) is wanted) for wanted in (True, False))
+        return sum(longs, ZERO), sum(shorts, ZERO)
+
+    # ---------------------------------------------------------------- inside
+
+    def _show(self, order: VenueOrder) -> Json:
+        return self.order_json(order, digits=STREAM_DIGITS)
+
+    def _struck(self, fault: str, order: VenueOrder) -> bool:
+        ticket = order.ticket
+        rule = self._faults.strike(
+            fault,
+            symbol=ticket.symbol,
+            order_id=order.venue_order_id,
+            client_order_id=ticket.client_order_id,
+        )
+        return rule is not None
+
+    def _route_ms(self, order: VenueOrder) -> int:
+        plan = self.fill_plan(order.ticket)
+        if plan is not None and plan.latency_ms is not None:
+            return plan.latency_ms
+        return 0 if plan is not None and plan.before_reply else self.scenario.latency.route_ms
+
+    def _send_cancel(self, order: VenueOrder) -> None:
+        order_id, delay_ms = order.venue_order_id, self.scenario.latency.cancel_ms
+        if self._struck("cancel_stuck", order):
+            return
+        if self._struck("cancel_refused", order):
+            self._later(delay_ms, lambda ts: RefuseCancel(venue_order_id=order_id, ts=ts))
+        elif self._waits_for_open(order):
+            self._waiting_cancels[order_id] = None
+        else:
+            self._later(delay_ms, lambda ts: ConfirmCancel(venue_order_id=order_id, ts=ts))
+
+    def _waits_for_open(self, order: VenueOrder) -> bool:
+        shut = self.engine.phase is not SessionPhase.REGULAR
+        at_open = self.switches.now.cancel_when_closed == "at_open"
+        return at_open and shut and not order.ticket.extended_hours
+
+    def _end(self, venue_order_id: str, status: VenueStatus) -> Callable[[int], MatchInput]:
+        return lambda ts: EndOrder(venue_order_id=venue_order_id, status=status, ts=ts)
+
+    def _later(self, delay_ms: int, make: Callable[[int], MatchInput]) -> None:
+        # At most three timers an order (route, replace, cancel), and open orders are bounded by the engine.
+        asyncio.get_running_loop().call_later(
+            delay_ms / _MS_PER_SECOND, lambda: self.handle(make(self.now_ns()))
+        )
+
+    def _before(self, symbol: str, qty: Decimal, cost: Decimal, ts: int) -> tuple[Decimal, Decimal]:
+        """The position without the fills since `ts`; the cost is exact for what only grew."""
+        for fill in reversed(self.engine.fills):
+            if fill.ts <= ts:
+                break
+            if fill.symbol == symbol:
+                qty -= fill.qty * fill.side.sign
+                cost -= fill.qty * fill.side.sign * fill.price
+        return qty, cost
