@@ -105,7 +105,7 @@ def _trade(floor: Floor, order: VenueOrder, quote: Quote, ts: int) -> None:
 
 
 def _planned_qty(floor: Floor, order: VenueOrder, leaves_qty: Decimal) -> Decimal:
-    qty = floor.plan.next_qty(order.ticket, order.own_filled_qty, leaves_qty)
+    qty = floor.plan.next_qty(order.ticket, order.chain_qty + order.own_filled_qty, leaves_qty)
     all_or_nothing = order.ticket.time_in_force is TimeInForce.FOK
     return ZERO if all_or_nothing and qty < leaves_qty else qty
 
