@@ -23,13 +23,24 @@ _ANSWER_BYTES: Final = 4 << 20
 _SERVICE_STATE: Final = Path("/var/lib/kyzlo")
 _SERVICE_RUNTIME: Final = Path("/run/kyzlo")
 
+# Not `readable`: whom the directory does not belong to may still halt by the socket, and is told how to read.
 StateOption = Annotated[
     Path | None,
-    typer.Option("--state-dir", metavar="DIR", help="Its state directory; found by itself if not given."),
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        readable=False,
+        help="Its state directory; found by itself if not given.",
+    ),
 ]
 RuntimeOption = Annotated[
     Path | None,
-    typer.Option("--runtime-dir", metavar="DIR", help="Its runtime directory; found by itself if not given."),
+    typer.Option(
+        "--runtime-dir",
+        metavar="DIR",
+        readable=False,
+        help="Its runtime directory; found by itself if not given.",
+    ),
 ]
 
 
