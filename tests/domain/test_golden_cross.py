@@ -87,6 +87,43 @@ def test_history_is_learned_and_gives_no_signal() -> None:
     assert signal.target_position == 0
 
 
+@pytest.mark.parametrize("short", [False, True])
+def test_an_exit_that_history_shows_is_told_by_the_next_bar(short: bool) -> None:
+    """The feed was away while the averages crossed back: what is held must not stay until the next crossing."""
+    cross = GoldenCross(GoldenCrossParameters(fast=1, slow=2, allow_short=short))
+    assert targets(cross, [1_000, 900, 2_000]) == [None, None, Decimal(10)]
+    cross.on_warm_up(CONTEXT, bar(3, 15.0))
+    saved = cross.save()
+    restored = GoldenCross(cross.parameters)
+    restored.load(saved)
+    # Out only: a short would be entered late.
+    assert targets(restored, [1_400, 1_300], 4) == targets(cross, [1_400, 1_300], 4) == [Decimal(0), None]
+
+
+def test_an_entry_that_history_shows_is_not_made_up_for() -> None:
+    cross = GoldenCross(GoldenCrossParameters(fast=1, slow=2))
+    assert targets(cross, [1_000, 1_100, 900]) == [None, None, Decimal(0)]
+    cross.on_warm_up(CONTEXT, bar(3, 15.0))
+    assert targets(cross, [1_600], 4) == [None]
+
+
+def test_there_and_back_in_history_is_nothing() -> None:
+    cross = GoldenCross(GoldenCrossParameters(fast=1, slow=2))
+    assert targets(cross, [1_000, 900, 2_000]) == [None, None, Decimal(10)]
+    cross.on_warm_up(CONTEXT, bar(3, 15.0))
+    cross.on_warm_up(CONTEXT, bar(4, 18.0))
+    assert targets(cross, [1_900], 5) == [None]
+
+
+def test_a_state_of_before_the_last_signal_was_kept_is_read() -> None:
+    old, new = (GoldenCross(GoldenCrossParameters(fast=1, slow=2)) for _ in range(2))
+    targets(old, [1_000, 900])
+    state = old.save()
+    del state["told"]
+    new.load(state)
+    assert targets(new, [2_000], 2) == [Decimal(10)]
+
+
 def test_a_revised_or_older_bar_counts_once() -> None:
     cross = GoldenCross(GoldenCrossParameters(fast=1, slow=2))
     for index, close in enumerate((10.0, 9.0)):

@@ -38,7 +38,10 @@ class GoldenCrossParameters:
 
 
 class GoldenCross(BaseStrategy):
-    """Acts on the crossing only: a side that was known before the start gives no signal."""
+    """Acts on the crossing only: a side that was known before the start gives no signal.
+
+    History enters nothing. A position that it shows to be on the wrong side (after a gap) is left with the next price.
+    """
 
     name: ClassVar[str] = "golden_cross"
     Parameters: ClassVar[type[Any]] = GoldenCrossParameters
@@ -48,6 +51,7 @@ class GoldenCross(BaseStrategy):
         self._fast = SimpleMovingAverage(parameters.fast)
         self._slow = SimpleMovingAverage(parameters.slow)
         self._above: bool | None = None
+        self._told: bool | None = None  # the side of the last signal that wanted a position
         self._last_bar_start_ns = -1
 
     @property
@@ -64,20 +68,21 @@ class GoldenCross(BaseStrategy):
 
     def on_warm_up(self, context: Context, bar: Bar) -> None:
         if self._is_new(bar):
-            self._on_price(context, bar.close)
+            self._learn(bar.close)
 
     def save(self) -> dict[str, Any]:
         return {
             "fast": self._fast.save(),
             "slow": self._slow.save(),
             "above": self._above,
+            "told": self._told,
             "last_bar_start_ns": self._last_bar_start_ns,
         }
 
     def load(self, state: dict[str, Any]) -> None:
         self._fast.load(state["fast"])
         self._slow.load(state["slow"])
-        self._above = state["above"]
+        self._above, self._told = state["above"], state.get("told")
         self._last_bar_start_ns = state["last_bar_start_ns"]
 
     def _is_new(self, bar: Bar) -> bool:
@@ -87,17 +92,31 @@ class GoldenCross(BaseStrategy):
         return True
 
     def _on_price(self, context: Context, price: float) -> Signal | None:
+        before = self._above
+        averages = self._learn(price)
+        above = self._above
+        if averages is None or before is None or above is None:
+            return None
+        if above != before:
+            below_target = -context.quantity if self.parameters.allow_short else Decimal(0)
+            target = context.quantity if above else below_target
+        elif self._told not in (None, above):
+            target = Decimal(0)
+        else:
+            return None
+        self._told = above if target else None
+        fast, slow = averages
+        return Signal(
+            target_position=target,
+            reason="fast average crossed above slow" if above else "fast average crossed below slow",
+            indicators={"fast": fast, "slow": slow},
+        )
+
+    def _learn(self, price: float) -> tuple[float, float] | None:
+        """Both averages; None while one is unknown, and where they are equal."""
         fast, slow = self._fast.update(price), self._slow.update(price)
         # Averages of equal prices differ by rounding: that is no crossing.
         if fast is None or slow is None or abs(fast - slow) <= _ROUNDING * abs(slow):
             return None
-        above, before = fast > slow, self._above
-        self._above = above
-        if before is None or above == before:
-            return None
-        below_target = -context.quantity if self.parameters.allow_short else Decimal(0)
-        return Signal(
-            target_position=context.quantity if above else below_target,
-            reason="fast average crossed above slow" if above else "fast average crossed below slow",
-            indicators={"fast": fast, "slow": slow},
-        )
+        self._above = fast > slow
+        return fast, slow
