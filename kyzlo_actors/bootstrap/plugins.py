@@ -53,7 +53,10 @@ def find_strategy(name: str, *, field: str, settings_file: Path | None = None) -
     except ModuleNotFoundError as error:
         looked = ", ".join(["the installed packages", *map(str, directories)])
         raise BadInput(field, name, f"it must be importable: {error} (looked in {looked})") from None
-    except Exception as error:  # somebody else's code: whatever it raises, a person gets one line
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # somebody else's code: whatever it raises, a person gets one line
         raise BadInput(field, name, f"it must be importable: {told(error)}") from None
     missing = [callback for callback in _CALLBACKS if not callable(getattr(found, callback, None))]
     if missing or not hasattr(found, "Parameters") or not isinstance(getattr(found, "name", None), str):
@@ -89,7 +92,10 @@ def make_checked(strategy: type[Strategy], parameters: Any, *, name: str, field:
         warm_up = made.warm_up_bars
         periods = dict(getattr(made, "timers", {}))
         is_timely = all(seconds >= MIN_TIMER_SECONDS for seconds in periods.values())
-    except Exception as error:  # somebody else's code: whatever it raises, a person gets one line
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # somebody else's code: whatever it raises, a person gets one line
         raise BadInput(f"{field}.strategy", name, f"it cannot be made: {told(error)}") from None
     if not isinstance(warm_up, int) or not 0 <= warm_up <= MAX_WARM_UP_BARS:
         raise BadInput(f"{field}.parameters", warm_up, f"warm-up may take at most {MAX_WARM_UP_BARS} bars")
@@ -119,7 +125,7 @@ def installed_strategies() -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """An exception of somebody else's code in one line, with its place there."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""

@@ -25,6 +25,8 @@ VIOLATIONS = [
     (FLOORS, "actors.intruder", "kyzlo_actors.guardian"),
     (FLOORS, "actors.intruder", "kyzlo_actors.adapters"),
     (FLOORS, "adapters.intruder", "kyzlo_actors.actors"),
+    (FLOORS, "frames.intruder", "kyzlo_actors.replay"),
+    (FLOORS, "actors.intruder", "kyzlo_actors.frames"),
     (FLOORS, "replay.intruder", "kyzlo_actors.actors"),
     (FLOORS, "infrastructure.intruder", "kyzlo_actors.adapters"),
     (FLOORS, "ports.intruder", "kyzlo_actors.infrastructure"),

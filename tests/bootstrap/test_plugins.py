@@ -108,6 +108,7 @@ def test_where_it_was_looked_for_is_told() -> None:
     ("source", "words"),
     [
         ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
         ("def (", r"SyntaxError: .*strategy\.py:1"),
         ("Mine = 3", "it is not a strategy"),
         (SOURCE.replace("@dataclass(frozen=True)", ""), "must be a dataclass"),

@@ -20,6 +20,7 @@ ERRORS = [
     ("import datetime as dt\ndt.datetime.now(dt.UTC)", 2, "reads the clock"),
     ("from datetime import date\ndate.today()", 2, "reads the clock"),
     ("import pandas as pd\npd.Timestamp.now()", 2, "reads the clock"),
+    ("import pandas as pd\npd.Timestamp('now')", 2, "reads the clock"),
     ("import random\nrandom.random()", 2, "is random"),
     ("import random\nrandom.Random()", 2, "is random"),
     ("from random import choice\nchoice([1])", 2, "is random"),
@@ -54,6 +55,7 @@ WARNINGS = [
 ]
 HARMLESS = [
     "import math, statistics, decimal, collections, datetime, time, random",
+    "import pandas as pd\npd.Timestamp('2026-01-02')",
     "import random\nrandom.Random(7).random()",
     "import numpy as np\nnp.random.default_rng(seed=3)",
     "from datetime import datetime, UTC\ndatetime.fromtimestamp(1, UTC)",

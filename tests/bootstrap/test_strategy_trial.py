@@ -209,6 +209,19 @@ def test_warnings_do_not_condemn(verdict_of: Verdicts) -> None:
     assert ["3 times the quantity" in remark.text for remark in large.remarks] == [True]
 
 
+def test_a_state_that_grows_or_is_large_is_a_warning(verdict_of: Verdicts) -> None:
+    grows = verdict_of(
+        ("#init", "self.seen = []"),
+        ("#bar", "self.seen.append(bar.close)"),
+        ('return {"count"', 'return {"seen": self.seen, "count"'),
+        ("#load", "self.seen = state['seen']"),
+    )
+    assert grows.is_good
+    assert ["is it bounded?" in remark.text for remark in grows.remarks] == [True]
+    large = verdict_of(('return {"count"', 'return {"much": "x" * 310_000, "count"'))
+    assert ["302 KiB with each snapshot" in remark.text for remark in large.remarks] == [True]
+
+
 def test_a_name_that_is_no_part_of_an_id_is_an_error(verdict_of: Verdicts) -> None:
     assert any("part of every order's id" in t for t in errors(verdict_of(('"subject"', '"my subject"'))))
 

@@ -18,6 +18,10 @@ from kyzlo_actors.domain.strategy.protocol import Strategy, make_parameters
 
 TRIAL_SECONDS: Final = 120.0
 SLOW_US: Final = 1_000.0
+LARGE_STATE_BYTES: Final = 256 << 10
+# Counters and prices become a little longer without anything being wrong.
+_GROWN: Final = 1.1
+_DIGITS_BYTES: Final = 200
 # Sets and dicts of strings come in another order under another seed.
 _HASH_SEEDS: Final = ("1", "2")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -61,7 +65,7 @@ def check_strategy(name: str, given: Mapping[str, Any], *, seed: int) -> Verdict
         other = _trial(name, given, seed=seed, hash_seed=_HASH_SEEDS[1], is_full=False, remarks=remarks)
         if other is not None:
             remarks += _about_signals(first, other)
-        remarks += _about_speed(first)
+        remarks += [*_about_state(first["state_bytes"]), *_about_speed(first)]
     full = first or {"signals": [], "steps": {}, "tick_us": [], "bar_us": [], "largest": "0"}
     return Verdict(
         strategy=name,
@@ -130,6 +134,19 @@ def _about_signals(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[R
         remarks.append(Remark(is_error=False, text=text, place=""))
     if float(first["largest"]) > 1:
         text = f"wants up to {first['largest']} times the quantity: max_position must allow it"
+        remarks.append(Remark(is_error=False, text=text, place=""))
+    return remarks
+
+
+def _about_state(sizes_bytes: list[int]) -> list[Remark]:
+    """What is saved is written with each snapshot, and read back at each restart."""
+    remarks = []
+    middle, last = sizes_bytes[-2:]
+    if last > _GROWN * middle + _DIGITS_BYTES:
+        text = f"what it saves grew from {middle} to {last} bytes within the session: is it bounded?"
+        remarks.append(Remark(is_error=False, text=text, place=""))
+    if last > LARGE_STATE_BYTES:
+        text = f"saves {last >> 10} KiB with each snapshot, above {LARGE_STATE_BYTES >> 10}: keep less"
         remarks.append(Remark(is_error=False, text=text, place=""))
     return remarks
 

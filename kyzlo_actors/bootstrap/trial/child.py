@@ -1,7 +1,8 @@
 """The process that plays a strategy: `python -m kyzlo_actors.bootstrap.trial.child`, request and answer in JSON.
 
 Request: {"strategy": NAME, "parameters": {}, "seed": 1, "is_full": true}. Not full: only the signals, for comparison.
-Answer: {"signals": [], "errors": [[text, place]], "tick_us": [p50, p99], "bar_us": [], "largest": "1", "steps": {}}.
+Answer: {"signals": [], "errors": [[text, place]], "tick_us": [p50, p99], "bar_us": [], "largest": "1", "steps": {},
+"state_bytes": []}.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def try_strategy(request: dict[str, Any]) -> dict[str, Any]:
         errors += _difference("the same market twice gives other signals", first, second)
         errors += _stop(make, tape)
         with watch.during():
-            errors += _restarts(make, tape, first)
+            sizes, lost = _restarts(make, tape, first)
+        errors += lost
+        answer["state_bytes"] = sizes
     errors += [(f"asked the machine while deciding: {event}", place) for event, place in watch.events.items()]
     answer["tick_us"], answer["bar_us"] = _percentiles(second.tick_ns), _percentiles(second.bar_ns)
     answer["largest"] = f"{first.largest / QUANTITY:.4g}"
@@ -71,29 +74,32 @@ def try_strategy(request: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _restarts(make: Callable[[], Strategy], tape: list[Step], first: Played) -> Errors:
-    """Killed and restored at several places it must go on as if nothing had been."""
+def _restarts(make: Callable[[], Strategy], tape: list[Step], first: Played) -> tuple[list[int], Errors]:
+    """Killed and restored at several places it must go on as if nothing had been. Also the sizes of what it saved."""
+    sizes: list[int] = []
     for part in _CUTS:
         cut = int(len(tape) * part)
         original, restored = make(), make()
         before = play(original, tape[:cut])
         try:
             saved = original.save()
-            state = json.loads(json.dumps(saved, allow_nan=False))
+            text = json.dumps(saved, allow_nan=False)
+            sizes.append(len(text))
+            state = json.loads(text)
             restored.load(state)
             again = json.loads(json.dumps(restored.save(), allow_nan=False))
         except Exception as error:  # somebody else's code: that it raises is what we want to know
-            return [(f"save and load, at step {cut}: {told(error)}", "")]
+            return sizes, [(f"save and load, at step {cut}: {told(error)}", "")]
         if again != state:
-            return [(f"save after load is not what was saved (at step {cut})", "")]
+            return sizes, [(f"save after load is not what was saved (at step {cut})", "")]
         after = play(restored, tape[cut:], first=cut, position=before.position)
         rest = Played(signals=[signal for signal in first.signals if signal[0] >= cut])
         errors = _difference(
             f"a restart at step {cut} gives other signals: save and load lose something", rest, after
         )
         if errors:
-            return errors
-    return []
+            return sizes, errors
+    return sizes, []
 
 
 def _stop(make: Callable[[], Strategy], tape: list[Step]) -> Errors:

@@ -47,6 +47,9 @@ CALLS: Final = {
 }
 """Calls by their full name."""
 
+NOW: Final = dict.fromkeys(("pandas.Timestamp", "pandas.to_datetime", "numpy.datetime64"), _CLOCK)
+"""Calls that read the clock if their argument says so."""
+
 PREFIXES: Final = {
     "random.": _DICE,
     "numpy.random.": _DICE,

@@ -74,6 +74,8 @@ class _Scan:
         is_seeded = bool(node.args or node.keywords)
         if name == "print":
             yield node.lineno, False, "print: put figures into Signal.indicators, they are journaled"
+        elif name in rules.NOW and any(_is_now(argument) for argument in node.args):
+            yield node.lineno, True, f'{name}("now") {rules.NOW[name]}'
         elif name in rules.CALLS:
             yield node.lineno, True, f"{name}() {rules.CALLS[name]}"
         elif name in rules.SEEDED and is_seeded:
@@ -164,6 +166,10 @@ def _changed_name(node: ast.AST) -> str:
         if node.func.attr in rules.CHANGING and isinstance(owner, ast.Name):
             return owner.id
     return ""
+
+
+def _is_now(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value in ("now", "today")
 
 
 def _is_declared_shared(node: ast.stmt) -> bool:
