@@ -49,6 +49,8 @@ class Bars:
 
     def bar(self, symbol: str, start_ms: int, end_ms: int, as_of_ms: int = _FOREVER_MS) -> VenueBar | None:
         """The bar over whole seconds that are over, as it is known at `as_of_ms`."""
+        if self.shut_until_ms(start_ms) >= end_ms:
+            return None
         late = self._late(symbol, start_ms, end_ms, as_of_ms)
         if not late:
             parts = self._parts(symbol, start_ms, end_ms)
@@ -76,6 +78,13 @@ class Bars:
         """`ts_ms` while anything may print, else the end of the stretch without prints (or a part of it)."""
         span = self._calendar.span(ts_ms * NS_PER_MILLISECOND)
         return span.end_ns // NS_PER_MILLISECOND if span.phase in _SHUT else ts_ms
+
+    def shut_edge_ms(self, ts_ms: int, *, backwards: bool) -> int | None:
+        """None while anything may print; else the first instant after the stretch without prints, or before it."""
+        span = self._calendar.span(ts_ms * NS_PER_MILLISECOND)
+        if span.phase not in _SHUT:
+            return None
+        return (span.start_ns - 1 if backwards else span.end_ns) // NS_PER_MILLISECOND
 
     # ---------------------------------------------------------------- inside
 

@@ -49,6 +49,7 @@ _LATE_MIN_MS, _LATE_FACTOR = 3_000, 100
 _BAND_LAG_MS: Final = 150_000
 _SKETCH_STEP_SECONDS: Final = 300
 _MEAN_SIZE: Final = 180.0
+_END_OF_TIME_MS: Final = 1 << 42
 
 
 class Market:
@@ -121,6 +122,10 @@ class Market:
         return Band(symbol, low, high, self._parts[symbol].tape, ts_ms)
 
     # ---------------------------------------------------------------- prints
+
+    def span_ms(self) -> tuple[int, int] | None:
+        """The first and the last instant at which anything may print; None when nothing ever does."""
+        return None if self._terms.mode == "silent" else (0, _END_OF_TIME_MS)
 
     def prints(self, symbol: str, second: int) -> list[Print]:
         """All trades of `symbol` that are reported in that epoch second, in order of time."""

@@ -171,13 +171,15 @@ class MarketPart(_Part):
 
 
 class PolygonPart(_Part):
-    """What the market-data plan includes. `delayed`: no real-time data, only the delayed socket's.
+    """What the market-data plan includes. `delayed`: no real-time data, only the delayed socket's; `end_of_day`: the
+    REST side gives no data of the running day.
 
     `requests_per_minute` None: no limit; `history_days` None: all of it.
     """
 
     channels: tuple[str, ...] = ("T", "Q", "A", "AM", "LULD")
     delayed: bool = False
+    end_of_day: bool = False
     delay_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
     requests_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
     history_days: Annotated[int, Field(gt=0, le=36_500)] | None = None

@@ -14,7 +14,7 @@ import orjson
 from aiohttp import web
 
 from kyzlo_actors.domain.errors import Recoverable
-from kyzlo_actors.domain.values import NS_PER_SECOND
+from kyzlo_actors.domain.values import NS_PER_MILLISECOND, NS_PER_SECOND
 from kyzlo_actors.replay.matching import MatchingEngine
 from kyzlo_actors.replay.matching_messages import SessionPhase
 from kyzlo_actors.venue.activity_events import ActivityEvents
@@ -30,19 +30,25 @@ from kyzlo_actors.venue.calendar import VenueCalendar
 from kyzlo_actors.venue.clock import NowNs, VenueClock, wall_clock_ns
 from kyzlo_actors.venue.ctl import Ctl
 from kyzlo_actors.venue.data_stream import DataStream
+from kyzlo_actors.venue.data_tape import DataTape
 from kyzlo_actors.venue.desk import Desk
 from kyzlo_actors.venue.faults import Faults
-from kyzlo_actors.venue.feed import Feed
+from kyzlo_actors.venue.feed import Feed, FeedListener
 from kyzlo_actors.venue.frames import CannedFrames
 from kyzlo_actors.venue.http import Gate, RateWindow, json_errors
+from kyzlo_actors.venue.long_bars import LongBars
 from kyzlo_actors.venue.market import Market
 from kyzlo_actors.venue.options import VenueOptions
+from kyzlo_actors.venue.polygon_aggregates import PolygonAggregates
 from kyzlo_actors.venue.polygon_rest import PolygonRest
 from kyzlo_actors.venue.polygon_tape import PolygonTape
+from kyzlo_actors.venue.polygon_ticks import PolygonTicks
 from kyzlo_actors.venue.polygon_ws import PolygonStream
 from kyzlo_actors.venue.prints import Band, Print, VenueBar
 from kyzlo_actors.venue.scenario import Scenario, load_scenario
+from kyzlo_actors.venue.server_log import server_log
 from kyzlo_actors.venue.skew import SkewedClock
+from kyzlo_actors.venue.source import MarketSource
 from kyzlo_actors.venue.timestamps import parse_rfc3339
 from kyzlo_actors.venue.trade_updates import TradeUpdates
 
@@ -60,7 +66,9 @@ async def serve(
     Raises: BadInput: the scenario cannot be used. Recoverable: the port is taken.
     """
     parts = build(options, now_ns)
-    runner = web.AppRunner(parts.app(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    runner = web.AppRunner(
+        parts.app(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, logger=server_log()
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, LOOPBACK, options.port)
@@ -173,7 +181,6 @@ def build(options: VenueOptions, base_now_ns: NowNs) -> VenueParts:
         check_keys=gate.check_keys,
         faults=faults,
         now_ns=now_ns,
-        quote_of=desk.engine.quotes.get,
     )
     tapes = [
         PolygonTape(
@@ -185,11 +192,21 @@ def build(options: VenueOptions, base_now_ns: NowNs) -> VenueParts:
         )
         for delayed in (False, True)
     ]
-    ears = _Ears(desk, tapes[0], data)
+    data_tapes = [
+        DataTape(source=market, scenario=scenario, readers=data.readers(delayed=delayed))
+        for delayed in (False, True)
+    ]
+    ears = _Ears(desk, (tapes[0], data_tapes[0]))
     feed = Feed(market, bars, calendar, now_ns, ears, clock)
     delay_ns = scenario.polygon.delay_seconds * NS_PER_SECOND
     echo = Feed(
-        market, bars, calendar, lambda: now_ns() - delay_ns, tapes[1], clock, wanted=polygon.has_delayed
+        market,
+        bars,
+        calendar,
+        lambda: now_ns() - delay_ns,
+        _Ears(None, (tapes[1], data_tapes[1])),
+        clock,
+        wanted=lambda: polygon.has_delayed() or data.has_delayed(),
     )
     orders = AlpacaOrders(desk, faults)
     activities = ActivityEvents(
@@ -206,8 +223,9 @@ def build(options: VenueOptions, base_now_ns: NowNs) -> VenueParts:
         updates=updates,
         polygon=polygon,
         data=data,
+        data_tape=data_tapes[0],
         gate=gate,
-        tell_halt=ears.on_halt,
+        tell_halt=ears.silence,
         shown_clock=shown_clock,
     )
     routes = (
@@ -215,7 +233,9 @@ def build(options: VenueOptions, base_now_ns: NowNs) -> VenueParts:
         *orders.routes(gate),
         *AlpacaPositions(desk, faults).routes(gate),
         *AlpacaActivities(desk).routes(gate),
-        *PolygonRest(market=market, bars=bars, key=polygon_key, now_ns=now_ns).routes(),
+        *_polygon_rest(
+            scenario, polygon_key, market, bars, calendar, faults, switches, clock, base_now_ns
+        ).routes(),
         *activities.routes(gate),
         *ctl.routes(),
         web.get("/stream", updates.handle),
@@ -241,6 +261,40 @@ def _clock(options: VenueOptions, scenario: Scenario, base_now_ns: NowNs) -> Ven
     part = scenario.clock
     starts_ns = parse_rfc3339(part.starts_at) if part.starts_at else None
     return VenueClock(base_now_ns, starts_ns=starts_ns, speed=options.clock_speed or part.speed)
+
+
+def _polygon_rest(
+    scenario: Scenario,
+    key: str,
+    source: MarketSource,
+    bars: Bars,
+    calendar: VenueCalendar,
+    faults: Faults,
+    switches: Switches,
+    now_ns: NowNs,
+    base_now_ns: NowNs,
+) -> PolygonRest:
+    plan = scenario.polygon
+    long_bars = LongBars(source, bars, calendar, started_ms=now_ns() // NS_PER_MILLISECOND)
+    aggregates = PolygonAggregates(
+        source=source,
+        bars=bars,
+        long_bars=long_bars,
+        plan=plan,
+        history=scenario.history,
+        now_ns=now_ns,
+    )
+    return PolygonRest(
+        key=key,
+        aggregates=aggregates,
+        ticks=PolygonTicks(source=source, bars=bars, scenario=scenario, switches=switches, now_ns=now_ns),
+        calendar=calendar,
+        faults=faults,
+        # The vendor counts minutes of the real world, however fast the venue's clock runs.
+        rate=RateWindow(plan.requests_per_minute, base_now_ns) if plan.requests_per_minute else None,
+        status="DELAYED" if plan.delayed else "OK",
+        now_ns=now_ns,
+    )
 
 
 def _desk(
@@ -272,32 +326,48 @@ def _desk(
 
 
 class _Ears:
-    """Prices reach the desk before the world hears of them: who reacts to a print meets that price."""
+    """Prices reach the desk (if any) before the world hears of them: who reacts to a print meets that price.
 
-    def __init__(self, desk: Desk, tape: PolygonTape, data: DataStream) -> None:
+    A symbol that `/_ctl` has halted is not heard; its history does not know of that.
+    """
+
+    def __init__(self, desk: Desk | None, tapes: Sequence[FeedListener]) -> None:
         self._desk = desk
-        self._data = data
-        self._tape = tape
+        self._tapes = tapes
+        self._silent: set[str] = set()
 
     def on_session(self, phase: SessionPhase, ts: int) -> None:
-        self._desk.on_session(phase, ts)
+        if self._desk:
+            self._desk.on_session(phase, ts)
 
     def on_bands(self, bands: Sequence[Band]) -> None:
-        self._tape.on_bands(bands)
+        for tape in self._tapes:
+            tape.on_bands(bands)
+
+    def silence(self, symbol: str, halted: bool, ts: int, low: float, high: float) -> None:
+        """The same as `on_halt`, and its prints end although the market knows of no halt."""
+        (self._silent.add if halted else self._silent.discard)(symbol)
+        self.on_halt(symbol, halted, ts, low, high)
 
     def on_halt(self, symbol: str, halted: bool, ts: int, low: float, high: float) -> None:
-        self._desk.on_halt(symbol, halted, ts)
-        self._tape.on_halt(symbol, halted, ts, low, high)
-        self._data.on_halt(symbol, halted, ts, low, high)
+        if self._desk:
+            self._desk.on_halt(symbol, halted, ts)
+        for tape in self._tapes:
+            tape.on_halt(symbol, halted, ts, low, high)
 
     def on_prints(self, prints: Sequence[Print]) -> None:
-        self._desk.on_prints(prints)
-        self._tape.on_prints(prints)
-        self._data.on_prints(prints)
+        if self._silent:
+            prints = [trade for trade in prints if trade.symbol not in self._silent]
+        if self._desk:
+            self._desk.on_prints(prints)
+        for tape in self._tapes:
+            tape.on_prints(prints)
 
     def on_bars(self, channel: str, bars: Sequence[VenueBar]) -> None:
-        self._tape.on_bars(channel, bars)
-        self._data.on_bars(channel, bars)
+        if self._silent:
+            bars = [bar for bar in bars if bar.symbol not in self._silent]
+        for tape in self._tapes:
+            tape.on_bars(channel, bars)
 
 
 async def _run(options: VenueOptions) -> None:

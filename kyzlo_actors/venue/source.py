@@ -20,6 +20,9 @@ class MarketSource(Protocol):
     def version(self) -> int:
         """Grows when prints that were computed ahead are stale."""
 
+    def span_ms(self) -> tuple[int, int] | None:
+        """The first and the last instant at which anything may print; None when nothing ever does."""
+
     def prints(self, symbol: str, second: int) -> list[Print]:
         """All trades of `symbol` that are reported in that epoch second, in order of time."""
 

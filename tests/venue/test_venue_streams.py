@@ -161,7 +161,7 @@ def test_polygon_rest_refuses_what_it_cannot_do(venue: RunningVenue) -> None:
 
     assert get("/v2/aggs/ticker/AAA/range/1/minute/1/2", "no").json()["error"] == "Unknown API Key"
     assert get("/v3/reference/conditions", "no").status_code == 401
-    for path in ("1/day/1/2", "0/minute/1/2", "x/minute/1/2", "1/minute/2/1", "1/minute/soon/2"):
+    for path in ("1/fortnight/1/2", "0/minute/1/2", "x/minute/1/2", "1/minute/2/1", "1/minute/soon/2"):
         assert get(f"/v2/aggs/ticker/AAA/range/{path}").status_code == 400, path
     assert get("/v2/aggs/ticker/AAA/range/1/minute/1/2?limit=0").status_code == 400
     assert get("/v2/aggs/ticker/AAA/range/1/minute/1/2?cursor=%21").status_code == 400
