@@ -24,6 +24,7 @@ from kyzlo_actors.venue.ctl_script import Scripts, Steps
 from kyzlo_actors.venue.ctl_streams import StreamActs
 from kyzlo_actors.venue.ctl_words import as_commands, config_commands
 from kyzlo_actors.venue.data_stream import DataStream
+from kyzlo_actors.venue.data_tape import DataTape
 from kyzlo_actors.venue.desk import Desk
 from kyzlo_actors.venue.fault_kinds import KINDS
 from kyzlo_actors.venue.faults import MAX_RULES, Faults
@@ -50,6 +51,7 @@ class Ctl:
         updates: TradeUpdates,
         polygon: PolygonStream,
         data: DataStream,
+        data_tape: DataTape,
         gate: Gate,
         tell_halt: TellHalt,
         shown_clock: SkewedClock,
@@ -70,7 +72,7 @@ class Ctl:
                 *OrderActs(desk, updates).acts(),
                 *StreamActs(updates=updates, polygon=polygon, data=data, switches=switches).acts(),
                 *MarketActs(
-                    desk=desk, feed=feed, data=data, tell_halt=tell_halt, shown_clock=shown_clock
+                    desk=desk, feed=feed, tape=data_tape, tell_halt=tell_halt, shown_clock=shown_clock
                 ).acts(),
             ]
         )

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from kyzlo_actors.domain.errors import BadInput
 from kyzlo_actors.venue.ctl_act import Act, Arguments, Name
-from kyzlo_actors.venue.data_stream import DataStream
+from kyzlo_actors.venue.data_tape import DataTape
 from kyzlo_actors.venue.desk import Desk
 from kyzlo_actors.venue.feed import Feed
 from kyzlo_actors.venue.skew import MAX_SKEW_MS, SkewedClock
@@ -37,11 +37,11 @@ class MarketActs:
     """See `acts`."""
 
     def __init__(
-        self, *, desk: Desk, feed: Feed, data: DataStream, tell_halt: TellHalt, shown_clock: SkewedClock
+        self, *, desk: Desk, feed: Feed, tape: DataTape, tell_halt: TellHalt, shown_clock: SkewedClock
     ) -> None:
         self._desk = desk
         self._feed = feed
-        self._data = data
+        self._tape = tape
         self._tell_halt = tell_halt
         self._shown_clock = shown_clock
 
@@ -96,10 +96,10 @@ class MarketActs:
 
     def _break_trade(self, given: BreakTrade) -> None:
         self._check("break_trade", given.symbol)
-        trade = self._data.last_trade(given.symbol)
+        trade = self._tape.last_trade(given.symbol)
         if trade is None:
             raise BadInput("break_trade.symbol", given.symbol, "it has not traded since the venue started")
-        self._data.break_trade(trade, given.price)
+        self._tape.break_trade(trade, given.price, self._desk.now_ns())
 
     def _set_skew(self, skew_ms: int) -> None:
         self._shown_clock.skew_ms = skew_ms

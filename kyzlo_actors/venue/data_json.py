@@ -7,8 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND
-from kyzlo_actors.replay.matching_messages import Quote
-from kyzlo_actors.venue.prints import Print, VenueBar
+from kyzlo_actors.venue.prints import Print, QuotePrint, VenueBar
 
 Json = dict[str, Any]
 _TAPES: Final = ("A", "B", "C")
@@ -36,7 +35,7 @@ def trade_event(trade: Print) -> Json:
         "T": "t",
         "S": trade.symbol,
         "i": _trade_id(trade),
-        "x": _EXCHANGES.get(trade.exchange, _UNKNOWN_EXCHANGE),
+        "x": _exchange(trade.exchange),
         "p": trade.price,
         "s": _size(trade.size),
         "c": _conditions(trade),
@@ -66,20 +65,20 @@ def correction_event(trade: Print, price: float, ts: int) -> Json:
     }
 
 
-def quote_event(quote: Quote, tape: int, size: int) -> Json:
-    """`q`: the best bid and offer."""
+def quote_event(quote: QuotePrint) -> Json:
+    """`q`: the best bid and offer; sizes are shares."""
     return {
         "T": "q",
         "S": quote.symbol,
-        "bx": _UNKNOWN_EXCHANGE,
+        "bx": _exchange(quote.bid_exchange),
         "bp": quote.bid,
-        "bs": size,
-        "ax": _UNKNOWN_EXCHANGE,
+        "bs": quote.bid_size,
+        "ax": _exchange(quote.ask_exchange),
         "ap": quote.ask,
-        "as": size,
+        "as": quote.ask_size,
         "c": ["R"],
-        "z": tape_letter(tape),
-        "t": quote.ts,
+        "z": tape_letter(quote.tape),
+        "t": quote.ts_ms * NS_PER_MILLISECOND,
     }
 
 
@@ -119,6 +118,10 @@ def status_event(symbol: str, tape: int, halted: bool, ts: int) -> Json:
 def luld_event(symbol: str, tape: int, low: float, high: float, ts: int) -> Json:
     """`l`: the band outside of which nothing may trade."""
     return {"T": "l", "S": symbol, "u": high, "d": low, "i": "B", "z": tape_letter(tape), "t": ts}
+
+
+def _exchange(number: int) -> str:
+    return _EXCHANGES.get(number, _UNKNOWN_EXCHANGE)
 
 
 def _conditions(trade: Print) -> list[str]:

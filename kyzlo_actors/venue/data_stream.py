@@ -9,17 +9,13 @@ from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
-from kyzlo_actors.replay.matching_messages import Quote
 from kyzlo_actors.venue.clock import NowNs
-from kyzlo_actors.venue.data_json import Json, bar_event, luld_event, quote_event, status_event, trade_event
-from kyzlo_actors.venue.data_json import cancel_event as cancel_json
-from kyzlo_actors.venue.data_json import correction_event as correction_json
-from kyzlo_actors.venue.day_bars import DayBars
+from kyzlo_actors.venue.data_json import Json
+from kyzlo_actors.venue.data_tape import Addressed
 from kyzlo_actors.venue.faults import Faults
 from kyzlo_actors.venue.frames import CannedFrames
 from kyzlo_actors.venue.malformed import Malformed, malformed
 from kyzlo_actors.venue.outlet import Outlet
-from kyzlo_actors.venue.prints import Print, VenueBar
 from kyzlo_actors.venue.scenario import Scenario, StreamsPart
 from kyzlo_actors.venue.stream_wire import (
     MAX_CLIENT_BYTES,
@@ -30,8 +26,6 @@ from kyzlo_actors.venue.stream_wire import (
 )
 
 CheckKeys = Callable[[str, str], bool]
-# An event with the channel and the symbol it belongs to.
-_Addressed = tuple[str, str, Json]
 _ASKED: Final = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds")
 # They come with the trades of a symbol, asked for or not.
 _WITH_TRADES: Final = ("corrections", "cancelErrors")
@@ -50,9 +44,7 @@ _ERRORS: Final[Mapping[int, str]] = {
 }
 _POLICY_VIOLATION: Final = 1008
 _ABNORMAL: Final = 1006
-# Minutes of each symbol whose bars are known to have been sent: one that comes again is an update.
-_REMEMBERED_MINUTES: Final = 240
-_QUOTE_SIZE: Final = 100
+_DELAYED: Final = "delayed_sip"
 _MAX_SOCKETS: Final = 1_000
 
 
@@ -63,6 +55,10 @@ class _Client:
     feed: str
     authorized: bool = False
     held: dict[str, dict[str, None]] = field(default_factory=lambda: {name: {} for name in _ASKED})
+
+    @property
+    def delayed(self) -> bool:
+        return self.feed == _DELAYED
 
     def wants(self, channel: str, symbol: str) -> bool:
         held = self.held["trades" if channel in _WITH_TRADES else channel]
@@ -76,7 +72,7 @@ class _Client:
 
 
 class DataStream:
-    """The stream's server side. `quote_of` gives the newest quote of a symbol."""
+    """The stream's server side: who wants what, and what they are told."""
 
     def __init__(
         self,
@@ -85,78 +81,43 @@ class DataStream:
         check_keys: CheckKeys,
         faults: Faults,
         now_ns: NowNs,
-        quote_of: Callable[[str], Quote | None],
     ) -> None:
         self.frames_sent = 0
         self._terms: StreamsPart = scenario.streams
-        self._tapes = {part.symbol: part.tape for part in scenario.symbols}
         self._check_keys = check_keys
         self._faults = faults
         self._now_ns = now_ns
-        self._quote_of = quote_of
         self._canned = CannedFrames(scenario.frames, "data")
         self._clients: dict[_Client, None] = {}
-        self._last: dict[str, Print] = {}
-        self._days = DayBars()
-        self._sent_minutes: dict[tuple[str, int], None] = {}
 
     @property
     def connections(self) -> int:
         """Open sockets."""
         return len(self._clients)
 
-    def last_trade(self, symbol: str) -> Print | None:
-        """The newest trade of the symbol since the start."""
-        return self._last.get(symbol)
+    def has_delayed(self) -> bool:
+        """Whether anybody is on the delayed feed."""
+        return any(client.delayed for client in self._clients)
 
-    # ---------------------------------------------------------------- the market speaks
+    def readers(self, *, delayed: bool) -> DataReaders:
+        """The readers of the real-time feeds, or of the delayed one."""
+        return DataReaders(self, delayed=delayed)
 
-    def on_prints(self, prints: Sequence[Print]) -> None:
-        """Trades happened; the quotes of their symbols moved with them."""
-        for trade in prints:
-            self._last[trade.symbol] = trade
-        if not self._clients:
-            return
-        events: list[_Addressed] = [("trades", trade.symbol, trade_event(trade)) for trade in prints]
-        quotes = (self._quote_of(symbol) for symbol in dict.fromkeys(trade.symbol for trade in prints))
-        for quote in quotes:
-            if quote is not None:
-                event = quote_event(quote, self._tapes[quote.symbol], _QUOTE_SIZE)
-                events.append(("quotes", quote.symbol, event))
-        self._publish(events)
+    def wants(self, channel: str, *, delayed: bool) -> bool:
+        """Whether anybody there reads anything of that channel."""
+        return any(client.held[channel] for client in self._clients if client.delayed is delayed)
 
-    def on_bars(self, channel: str, bars: Sequence[VenueBar]) -> None:
-        """Minute bars (`AM`) ended, or changed; bars of seconds are not for this stream."""
-        if channel != "AM":
-            return
-        events: list[_Addressed] = []
-        for bar in bars:
-            key = (bar.symbol, bar.start_ms)
-            again = key in self._sent_minutes
-            self._sent_minutes[key] = None
-            name, kind = ("updatedBars", "u") if again else ("bars", "b")
-            events.append((name, bar.symbol, bar_event(kind, bar)))
-            if not again:
-                events.append(("dailyBars", bar.symbol, bar_event("d", self._days.added(bar))))
-        for old in list(self._sent_minutes)[: -_REMEMBERED_MINUTES * len(self._tapes)]:
-            del self._sent_minutes[old]
-        self._publish(events)
-
-    def on_halt(self, symbol: str, halted: bool, ts: int, low: float, high: float) -> None:
-        """Trading in a symbol halts or resumes; `low` and `high` are the band that holds now (0: none)."""
-        tape = self._tapes[symbol]
-        events: list[_Addressed] = [("statuses", symbol, status_event(symbol, tape, halted, ts))]
-        if low > 0 and high > 0:
-            events.append(("lulds", symbol, luld_event(symbol, tape, low, high, ts)))
-        self._publish(events)
-
-    def break_trade(self, trade: Print, price: float | None) -> None:
-        """The exchange takes a trade back, or corrects its price."""
-        ts = self._now_ns()
-        if price is None:
-            self._publish([("cancelErrors", trade.symbol, cancel_json(trade, ts))])
-        else:
-            self._publish([("corrections", trade.symbol, correction_json(trade, price, ts))])
+    def publish(self, events: Sequence[Addressed], *, delayed: bool) -> None:
+        """Send the events to who wants them, a frame a reader."""
+        if self._faults.is_on("mute_data"):
+            events = [event for event in events if not self._faults.strike("mute_data", symbol=event[1])]
+        for client in tuple(self._clients):
+            if client.delayed is not delayed:
+                continue
+            wanted = [event for channel, symbol, event in events if client.wants(channel, symbol)]
+            if wanted:
+                self.frames_sent += 1
+                client.tell(wanted)
 
     # ---------------------------------------------------------------- trouble
 
@@ -280,16 +241,21 @@ class DataStream:
             for frame in self._canned.play(name, symbol, self._now_ns()):
                 client.tell(frame)
 
-    def _publish(self, events: Sequence[_Addressed]) -> None:
-        for client in tuple(self._clients):
-            wanted = [event for channel, symbol, event in events if client.wants(channel, symbol)]
-            if wanted and self._faults.is_on("mute_data"):
-                wanted = [
-                    event for event in wanted if not self._faults.strike("mute_data", symbol=event["S"])
-                ]
-            if wanted:
-                self.frames_sent += 1
-                client.tell(wanted)
+
+@dataclass(frozen=True, slots=True)
+class DataReaders:
+    """One group of readers, as its tape sees them."""
+
+    stream: DataStream
+    delayed: bool = field(kw_only=True)
+
+    def wants(self, channel: str) -> bool:
+        """Whether anybody reads anything of that channel."""
+        return self.stream.wants(channel, delayed=self.delayed)
+
+    def publish(self, events: Sequence[Addressed]) -> None:
+        """Send the events to who wants them."""
+        self.stream.publish(events, delayed=self.delayed)
 
 
 def _request_fault(asked: Mapping[str, Any]) -> int | None:
