@@ -85,7 +85,7 @@ class Desk:
         self._waiting_cancels: dict[str, None] = {}
         for symbol in market.symbols:
             engine.handle(market.quote(symbol, self.started_ns // NS_PER_MILLISECOND))
-        self.day = TradingDay(engine, market, calendar, self.started_ns)
+        self._day = TradingDay(engine, market, calendar, self.started_ns)
 
     # ---------------------------------------------------------------- orders
 
@@ -147,14 +147,16 @@ class Desk:
                 self._send_cancel(event.order)
         return self.engine.orders[venue_order_id]
 
-    def cancel_all(self) -> list[VenueOrder]:
-        """Ask to cancel everything that is not being canceled yet; what cannot be canceled now is left out."""
+    def cancel_all(self) -> list[tuple[VenueOrder, bool]]:
+        """Ask to cancel everything that is not being canceled yet; with each order whether it was asked."""
         asked = []
         for order in self.engine.open_orders():
-            # Canceling one of a bracket's legs may have taken the other along.
+            if self._struck("cancel_all_item_fails", order):
+                asked.append((order, False))
+                continue
             answer = self.request_cancel(order.venue_order_id)
             if isinstance(answer, VenueOrder):
-                asked.append(answer)
+                asked.append((answer, True))
         return asked
 
     def close_ticket(self, symbol: str, qty: Decimal) -> OrderTicket:
@@ -207,8 +209,8 @@ class Desk:
 
     def handle(self, event: MatchInput) -> list[MatchEvent]:
         """Let the engine have `event`, and publish what it causes."""
-        if event.ts >= self.day.ends_ns:
-            self.day.roll(event.ts)
+        if event.ts >= self._day.ends_ns:
+            self._day.roll(event.ts)
         if not isinstance(event, Quote):
             self.engine.terms = present_terms(self.engine.terms, self.switches.now, self.flags)
         results = self.engine.handle(event)
@@ -218,7 +220,7 @@ class Desk:
                     if result.event is not OrderEvent.NEW or not self._struck("missing_new", result.order):
                         self._publish(moved_json(result, self._show))
                 case OrderExecuted():
-                    self.day.note(result.fill)
+                    self._day.note(result.fill)
                     signed = self.switches.now.short_qty_sign == "negative"
                     self._publish(executed_json(result, self._show, signed_position=signed))
                 case OrderRefused() | CancelRefused() | ReplaceRefused() | CashBooked() | FillBusted():
@@ -239,6 +241,13 @@ class Desk:
     def market_symbols(self) -> tuple[str, ...]:
         """Every symbol that may be held."""
         return self._market.symbols
+
+    @property
+    def day(self) -> TradingDay:
+        """Today, whether anything has happened yet or not."""
+        if self.now_ns() >= self._day.ends_ns:
+            self._day.roll(self.now_ns())
+        return self._day
 
     def last_price(self, symbol: str) -> Decimal:
         """Newest price of the symbol."""
@@ -272,8 +281,8 @@ class Desk:
         """Market value of all long positions, and of all short ones (negative)."""
         held = self.engine.account.holdings.values()
         values = [holding.qty * self.last_price(holding.symbol) for holding in held]
-        longs, shorts = ((value for value in values if (value > 0) is wanted) for wanted in (True, False))
-        return sum(longs, ZERO), sum(shorts, ZERO)
+        longs = sum((value for value in values if value > 0), ZERO)
+        return longs, sum(values, ZERO) - longs
 
     # ---------------------------------------------------------------- inside
 

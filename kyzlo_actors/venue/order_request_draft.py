@@ -66,7 +66,7 @@ def read_draft(body: Mapping[str, Any], part: SymbolPart) -> Draft:
     )
     limit_price = decimal_field(body, "limit_price")
     take_profit_limit_price = decimal_field(take_profit, "limit_price", "take_profit.limit_price")
-    if order_class is OrderClass.OCO:
+    if order_class is OrderClass.OCO and order_type is OrderType.LIMIT:
         # The order itself is the take-profit, wherever its price stands.
         limit_price, take_profit_limit_price = take_profit_limit_price or limit_price, None
     return Draft(
