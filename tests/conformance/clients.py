@@ -92,15 +92,14 @@ def listening(venue: RunningVenue) -> Iterator[Updates]:
 
     stream = TradingStream("K", "S", url_override=f"ws://127.0.0.1:{venue.port}/stream")
     stream.subscribe_trade_updates(take)
-    thread = threading.Thread(target=stream.run, daemon=True)
     before = venue.ctl()["ws"]
-    thread.start()
+    threading.Thread(target=stream.run, daemon=True).start()
     try:
         venue.until(lambda: venue.ctl()["ws"] == before + 1)
         yield updates
     finally:
+        # Its thread ends by itself, up to five seconds later: nobody waits for it.
         stream.stop()
-        thread.join(20)
 
 
 def fed(module: ModuleType, venue: RunningVenue, names: list[str], enough: Callable[[list[Any]], Any]) -> Any:
