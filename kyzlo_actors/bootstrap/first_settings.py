@@ -30,7 +30,7 @@ def write_first_settings(
     Raises: BadInput: a symbol or strategy that cannot be, a file that is there, a directory that cannot be written.
     """
     names = _checked(symbols)
-    parameters = find_strategy(strategy, field="--strategy").Parameters
+    parameters = find_strategy(strategy, field="--strategy", settings_file=path).Parameters
     secrets = path.with_name(SECRETS_FILE_NAME)
     if os.path.lexists(path) and not (replace and path.is_file()):
         raise BadInput(

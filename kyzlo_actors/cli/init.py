@@ -39,8 +39,8 @@ def init(
     )
     steps = _next_steps(path, is_default=path == DEFAULT_PATH, has_secrets=secrets)
     if as_json:
-        print(json.dumps({"written": [str(file) for file in written], "symbols": names, "strategy": strategy,
-                          "next": steps}))  # fmt: skip
+        files = [str(file) for file in written]
+        print(json.dumps({"written": files, "symbols": names, "strategy": strategy, "next": steps}))
         return
     for file in written:
         print(f"written: {file}")
@@ -52,11 +52,8 @@ def init(
 def _next_steps(path: Path, *, is_default: bool, has_secrets: bool) -> list[str]:
     option = "" if is_default else f" --settings {path}"
     secrets = path.with_name("secrets.toml")
-    keys = f"write your keys in {secrets}"
-    if not has_secrets:
-        keys = "export ALPACA_API_KEY, ALPACA_API_SECRET and POLYGON_API_KEY, or write them in " + str(
-            secrets
-        )
+    exported = "" if has_secrets else "export ALPACA_API_KEY, ALPACA_API_SECRET and POLYGON_API_KEY, or "
+    keys = f"{exported}write your keys in {secrets}"
     return [
         f"{keys} (without keys: kyzlo paper)",
         f"kyzlo config check{option}",

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kyzlo_actors.cli import main as door
+from kyzlo_actors.bootstrap.setting_names import TOP_LEVEL_NAMES
+from tests.cli.kyzlo import Done, Kyzlo
 
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Kyzlo = Callable[..., Done]
+__all__ = ["Done", "Kyzlo"]
 
 
 @pytest.fixture
@@ -37,16 +26,7 @@ def runtime() -> Iterator[Path]:
 def kyzlo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Kyzlo:
     """Runs `kyzlo ARGUMENTS` in an empty directory without any setting of this machine."""
     monkeypatch.chdir(tmp_path)
-    for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY"):
+    names = {name for name, about in TOP_LEVEL_NAMES.items() for name in (name, *about.others)}
+    for name in (*names, "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: object) -> Done:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["kyzlo", *map(str, arguments)])
-        monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back afterwards
-        with pytest.raises(SystemExit) as caught:
-            door.main()
-        told = capsys.readouterr()
-        return Done(int(caught.value.code or 0), told.out, told.err)
-
-    return run
+    return Kyzlo(monkeypatch, capsys)

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from kyzlo_actors.cli import main as door
 
 
+class Done(NamedTuple):
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
 class Kyzlo:
-    """`kyzlo(...)` gives exit code, output and errors."""
+    """`kyzlo(...)` runs one command to its end."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch = monkeypatch
         self._capsys = capsys
 
-    def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
+    def __call__(self, *arguments: object) -> Done:
+        self._capsys.readouterr()
         self._monkeypatch.setattr(sys, "argv", ["kyzlo", *map(str, arguments)])
         self._monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back afterwards
         with pytest.raises(SystemExit) as caught:
             door.main()
-        captured = self._capsys.readouterr()
-        return int(caught.value.code or 0), captured.out, captured.err
+        told = self._capsys.readouterr()
+        return Done(int(caught.value.code or 0), told.out, told.err)
