@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +16,6 @@ from aiohttp import web
 from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND, NS_PER_SECOND
 from kyzlo_actors.replay.matching import MatchingEngine
-from kyzlo_actors.replay.matching_messages import SessionPhase
 from kyzlo_actors.venue.activity_events import ActivityEvents
 from kyzlo_actors.venue.activity_ledger import ActivityLedger
 from kyzlo_actors.venue.alpaca_activities import AlpacaActivities
@@ -32,8 +31,9 @@ from kyzlo_actors.venue.ctl import Ctl
 from kyzlo_actors.venue.data_stream import DataStream
 from kyzlo_actors.venue.data_tape import DataTape
 from kyzlo_actors.venue.desk import Desk
+from kyzlo_actors.venue.ears import Ears
 from kyzlo_actors.venue.faults import Faults
-from kyzlo_actors.venue.feed import Feed, FeedListener
+from kyzlo_actors.venue.feed import Feed
 from kyzlo_actors.venue.frames import CannedFrames
 from kyzlo_actors.venue.http import Gate, RateWindow, json_errors
 from kyzlo_actors.venue.long_bars import LongBars
@@ -44,7 +44,6 @@ from kyzlo_actors.venue.polygon_rest import PolygonRest
 from kyzlo_actors.venue.polygon_tape import PolygonTape
 from kyzlo_actors.venue.polygon_ticks import PolygonTicks
 from kyzlo_actors.venue.polygon_ws import PolygonStream
-from kyzlo_actors.venue.prints import Band, Print, VenueBar
 from kyzlo_actors.venue.scenario import Scenario, load_scenario
 from kyzlo_actors.venue.server_log import server_log
 from kyzlo_actors.venue.skew import SkewedClock
@@ -196,7 +195,7 @@ def build(options: VenueOptions, base_now_ns: NowNs) -> VenueParts:
         DataTape(source=market, scenario=scenario, readers=data.readers(delayed=delayed))
         for delayed in (False, True)
     ]
-    ears = _Ears(desk, (tapes[0], data_tapes[0]))
+    ears = Ears(desk, (tapes[0], data_tapes[0]))
     feed = Feed(market, bars, calendar, now_ns, ears, clock)
     delay_ns = scenario.polygon.delay_seconds * NS_PER_SECOND
     echo = Feed(
@@ -204,7 +203,7 @@ def build(options: VenueOptions, base_now_ns: NowNs) -> VenueParts:
         bars,
         calendar,
         lambda: now_ns() - delay_ns,
-        _Ears(None, (tapes[1], data_tapes[1])),
+        Ears(None, (tapes[1], data_tapes[1])),
         clock,
         wanted=lambda: polygon.has_delayed() or data.has_delayed(),
     )
@@ -323,51 +322,6 @@ def _desk(
         faults=faults,
         switches=switches,
     )
-
-
-class _Ears:
-    """Prices reach the desk (if any) before the world hears of them: who reacts to a print meets that price.
-
-    A symbol that `/_ctl` has halted is not heard; its history does not know of that.
-    """
-
-    def __init__(self, desk: Desk | None, tapes: Sequence[FeedListener]) -> None:
-        self._desk = desk
-        self._tapes = tapes
-        self._silent: set[str] = set()
-
-    def on_session(self, phase: SessionPhase, ts: int) -> None:
-        if self._desk:
-            self._desk.on_session(phase, ts)
-
-    def on_bands(self, bands: Sequence[Band]) -> None:
-        for tape in self._tapes:
-            tape.on_bands(bands)
-
-    def silence(self, symbol: str, halted: bool, ts: int, low: float, high: float) -> None:
-        """The same as `on_halt`, and its prints end although the market knows of no halt."""
-        (self._silent.add if halted else self._silent.discard)(symbol)
-        self.on_halt(symbol, halted, ts, low, high)
-
-    def on_halt(self, symbol: str, halted: bool, ts: int, low: float, high: float) -> None:
-        if self._desk:
-            self._desk.on_halt(symbol, halted, ts)
-        for tape in self._tapes:
-            tape.on_halt(symbol, halted, ts, low, high)
-
-    def on_prints(self, prints: Sequence[Print]) -> None:
-        if self._silent:
-            prints = [trade for trade in prints if trade.symbol not in self._silent]
-        if self._desk:
-            self._desk.on_prints(prints)
-        for tape in self._tapes:
-            tape.on_prints(prints)
-
-    def on_bars(self, channel: str, bars: Sequence[VenueBar]) -> None:
-        if self._silent:
-            bars = [bar for bar in bars if bar.symbol not in self._silent]
-        for tape in self._tapes:
-            tape.on_bars(channel, bars)
 
 
 async def _run(options: VenueOptions) -> None:
