@@ -35,13 +35,15 @@ class CalendarMode(StrEnum):
 class CalendarRules:
     """`holidays` are dates `YYYY-MM-DD`; `early_closes` pairs of date and `HH:MM`, all New York.
 
-    They hold in both modes; `us_holidays` adds the exchanges' own to the mode `exchange`.
+    They hold in both modes; `us_holidays` adds the exchanges' own to the mode `exchange`. With `never_closes` the
+    calendar tells all this, and the venue trades on regardless: for judges who come at any hour.
     """
 
     mode: CalendarMode
     holidays: frozenset[str] = frozenset()
     early_closes: tuple[tuple[str, str], ...] = ()
     us_holidays: bool = True
+    never_closes: bool = False
 
     def hours(self, day: date) -> tuple[str, str] | None:
         """Opening and closing time of that day, or None when nothing trades."""
@@ -148,6 +150,8 @@ class VenueCalendar:
     def _phase_starts(self, day: date) -> list[tuple[int, SessionPhase]]:
         today = self._day(day)
         midnight = new_york_ns(day, "00:00")
+        if self.rules.never_closes:
+            return [(midnight, SessionPhase.REGULAR)]
         if self.rules.mode is CalendarMode.ALWAYS:
             if today is None:
                 return [(midnight, SessionPhase.CLOSED)]

@@ -119,6 +119,7 @@ class CalendarPart(_Part):
     holidays: tuple[str, ...] = ()
     early_closes: Mapping[str, str] = {}
     us_holidays: bool = True
+    never_closes: bool = False
 
     @property
     def rules(self) -> CalendarRules:
@@ -128,6 +129,7 @@ class CalendarPart(_Part):
             holidays=frozenset(self.holidays),
             early_closes=tuple(sorted(self.early_closes.items())),
             us_holidays=self.us_holidays,
+            never_closes=self.never_closes,
         )
 
 
