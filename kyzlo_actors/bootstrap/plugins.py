@@ -105,7 +105,7 @@ def make_checked(strategy: type[Strategy], parameters: Any, *, name: str, field:
     return made
 
 
-def check_strategies(settings: Settings, *, settings_file: Path | None = None) -> None:
+def check_strategies(settings: Settings, *, settings_file: Path | None) -> None:
     """Find every symbol's strategy and check its parameters; needs no network.
 
     This imports them: in `kyzlo run` before the first fork, so that all actors share what they load.

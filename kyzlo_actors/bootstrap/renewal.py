@@ -96,7 +96,7 @@ def check_renewal(running: Running, environ: Mapping[str, str]) -> None:
     loaded = load_settings(Path(running.settings_path), environ)
     settings = loaded.settings
     check_venue(settings, live=running.live)
-    check_strategies(settings)
+    check_strategies(settings, settings_file=loaded.path)
     layout = layout_of(settings)
     for name, now in (
         ("state_directory", layout.state_directory),

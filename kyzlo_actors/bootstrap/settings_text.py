@@ -39,7 +39,7 @@ def check_text(path: Path, text: str, environ: Mapping[str, str], *, live: bool)
 
 def _check(loaded: LoadedSettings, *, live: bool) -> None:
     check_venue(loaded.settings, live=live)
-    check_strategies(loaded.settings)
+    check_strategies(loaded.settings, settings_file=loaded.path)
 
 
 def _unseen_keys(problem: BadInput) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def settings_of(choice: PaperChoice, directory: Path) -> Settings:
 def test_a_strategy_of_ones_choice_trades_every_symbol_within_the_limits(tmp_path: Path) -> None:
     choice = chosen(strategy="mean_reversion", pairs=["period=30", "allow_short=true"], bar_seconds=5)
     settings = settings_of(choice, tmp_path)
-    check_strategies(settings)
+    check_strategies(settings, settings_file=None)
     assert set(settings.symbols) == {part.symbol for part in SCENARIO.symbols if part.tradable}
     for name, table in settings.symbols.items():
         assert (table.strategy, table.bar_seconds) == ("mean_reversion", 5)

@@ -84,7 +84,7 @@ def test_what_is_written_can_be_loaded_once_the_keys_are_there(tmp_path: Path, s
     assert path.with_name("secrets.toml").stat().st_mode & 0o777 == 0o600
     loaded = load_settings(path, {**ENVIRON, **KEYS})
     assert list(loaded.settings.symbols) == ["MSFT", "BRK.B"]
-    check_strategies(loaded.settings)
+    check_strategies(loaded.settings, settings_file=loaded.path)
 
 
 def test_nothing_that_is_there_is_lost(tmp_path: Path) -> None:
