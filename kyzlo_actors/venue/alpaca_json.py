@@ -12,7 +12,7 @@ from kyzlo_actors.domain.order import ZERO
 from kyzlo_actors.domain.session import SessionDay
 from kyzlo_actors.domain.values import OrderClass, TimeInForce
 from kyzlo_actors.replay.venue_order import VenueOrder
-from kyzlo_actors.venue.scenario import SymbolPart
+from kyzlo_actors.venue.scenario import Scenario, SymbolPart
 from kyzlo_actors.venue.timestamps import new_york_ns, rfc3339
 
 Json = dict[str, Any]
@@ -38,6 +38,12 @@ def money(value: Decimal) -> str:
 def asset_id(symbol: str) -> str:
     """The same for ever, as asset ids are."""
     return str(uuid5(NAMESPACE_DNS, f"asset:{symbol}"))
+
+
+def symbol_of(scenario: Scenario, wanted: str) -> SymbolPart | None:
+    """The symbol of that name or asset id."""
+    by_name = scenario.symbol(wanted)
+    return by_name or next((part for part in scenario.symbols if asset_id(part.symbol) == wanted), None)
 
 
 def account_id(account_number: str) -> str:

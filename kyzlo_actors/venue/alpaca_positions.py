@@ -10,7 +10,7 @@ from aiohttp import web
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND
 from kyzlo_actors.replay.account import Holding
 from kyzlo_actors.replay.matching_messages import OrderRefused
-from kyzlo_actors.venue.alpaca_json import Json, asset_id
+from kyzlo_actors.venue.alpaca_json import Json, symbol_of
 from kyzlo_actors.venue.alpaca_orders import account_fault
 from kyzlo_actors.venue.alpaca_refusal import NOT_FOUND, refusal_of
 from kyzlo_actors.venue.desk import Desk
@@ -81,9 +81,8 @@ class AlpacaPositions:
         return self._desk.engine.account.holdings
 
     def _symbol(self, request: web.Request) -> str | None:
-        wanted = request.match_info["symbol"]
-        parts = self._desk.scenario.symbols
-        return next((part.symbol for part in parts if wanted in (part.symbol, asset_id(part.symbol))), None)
+        part = symbol_of(self._desk.scenario, request.match_info["symbol"])
+        return part.symbol if part else None
 
     def _close(self, symbol: str, qty: Decimal) -> tuple[int, Json]:
         ticket = self._desk.close_ticket(symbol, qty)

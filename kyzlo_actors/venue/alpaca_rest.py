@@ -10,7 +10,7 @@ from aiohttp import web
 from kyzlo_actors.domain.session import SessionDay
 from kyzlo_actors.venue.alpaca_account import account_json
 from kyzlo_actors.venue.alpaca_flags import Configurations
-from kyzlo_actors.venue.alpaca_json import Json, asset_id, asset_json
+from kyzlo_actors.venue.alpaca_json import Json, asset_json, symbol_of
 from kyzlo_actors.venue.alpaca_refusal import BAD_FIELD, NOT_FOUND
 from kyzlo_actors.venue.calendar import CalendarMode
 from kyzlo_actors.venue.desk import Desk
@@ -103,10 +103,10 @@ class AlpacaRest:
     async def asset(self, request: web.Request) -> web.Response:
         """One asset by symbol or id."""
         wanted = request.match_info["symbol"]
-        for part in self._desk.scenario.symbols:
-            if wanted in (part.symbol, asset_id(part.symbol)):
-                return json_reply(asset_json(part))
-        return error(404, NOT_FOUND, f"asset not found for {wanted}")
+        part = symbol_of(self._desk.scenario, wanted)
+        return (
+            json_reply(asset_json(part)) if part else error(404, NOT_FOUND, f"asset not found for {wanted}")
+        )
 
     def _day(self, session: SessionDay) -> Json:
         opening, closing = self._hours(session)

@@ -134,3 +134,14 @@ def test_a_cancel_while_the_market_is_shut(start_venue: StartVenue, switch: str,
     venue.until_status("a", status)
     venue.clock.jump_to(new_york_ns(day, "09:30") + 1_000_000_000)
     venue.until_status("a", "canceled")
+
+
+def test_what_is_being_replaced_cannot_be_canceled(start_venue: StartVenue) -> None:
+    venue = start_venue(latency={"route_ms": 1_000, "cancel_ms": 5})
+    order_id = resting(venue)
+    new_id = venue.rest.patch(f"/v2/orders/{order_id}", json={"qty": "2"}).json()["id"]
+    for pending in (order_id, new_id):
+        reply = venue.rest.delete(f"/v2/orders/{pending}")
+        assert (reply.status_code, reply.json()["code"]) == (422, 42210000)
+    venue.until(lambda: venue.rest.get(f"/v2/orders/{new_id}").json()["status"] == "new")
+    assert venue.rest.delete(f"/v2/orders/{new_id}").status_code == 204

@@ -290,6 +290,23 @@ def test_what_an_account_may_not_do(start_venue: StartVenue) -> None:
     assert told(liquidation_only=True) == (403, "account PA3MARGIN is restricted to liquidation only")
 
 
+def test_who_may_only_liquidate_may_do_that(start_venue: StartVenue) -> None:
+    venue = start_venue(**MARGIN)
+    venue.bought("10")
+    venue.ctl(account={"liquidation_only": True})
+    assert venue.order("more", qty="1").status_code == 403
+    assert venue.order("less", side="sell", qty="4").status_code == 200
+    assert venue.rest.delete("/v2/positions/AAA", params={"qty": "6"}).status_code == 200
+
+
+def test_a_long_cannot_be_opened_beside_an_open_short_sale(start_venue: StartVenue) -> None:
+    venue = start_venue(**MARGIN)
+    venue.order("s", side="sell", qty="5", type="limit", limit_price="120")
+    reply = venue.order("b", qty="5", type="limit", limit_price="80")
+    assert (reply.status_code, reply.json()["code"]) == (403, 40310000)
+    assert reply.json()["message"] == "cannot open a long buy while a short sell order is open"
+
+
 @pytest.mark.parametrize(
     ("time_in_force", "clock", "words", "message"),
     [
