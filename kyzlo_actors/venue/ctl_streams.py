@@ -35,7 +35,7 @@ class Break(Arguments):
     """What kind of broken frame, and where."""
 
     kind: Malformed
-    stream: Literal["trade_updates", "data"] = "trade_updates"
+    stream: Literal["trade_updates", "data", "polygon"] = "trade_updates"
 
 
 class StreamActs:
@@ -48,6 +48,11 @@ class StreamActs:
         self._polygon = polygon
         self._data = data
         self._switches = switches
+        self._by_name: dict[str, TradeUpdates | DataStream | PolygonStream] = {
+            "trade_updates": updates,
+            "data": data,
+            "polygon": polygon,
+        }
 
     def acts(self) -> list[Act]:
         """All of them."""
@@ -87,10 +92,8 @@ class StreamActs:
             Act(
                 name="malformed",
                 takes=Break,
-                run=lambda given: (self._data if given.stream == "data" else self._updates).inject(
-                    given.kind
-                ),
-                help=f"send a broken frame: {{kind: {'|'.join(MALFORMED)}, stream: trade_updates|data}}",
+                run=lambda given: self._by_name[given.stream].inject(given.kind),
+                help=f"send a broken frame: {{kind: {'|'.join(MALFORMED)}, stream: trade_updates|data|polygon}}",
             ),
             Act(
                 name="stream_frames",
@@ -111,6 +114,12 @@ class StreamActs:
                 help="cut all of Polygon's sockets: true",
             ),
             Act(
+                name="force_disconnect",
+                takes=Any,
+                run=self._force_disconnect,
+                help="end all of Polygon's sockets with that status: true",
+            ),
+            Act(
                 name="close_data",
                 takes=CloseCode,
                 run=self._data.close_all,
@@ -126,6 +135,9 @@ class StreamActs:
 
     async def _close_polygon(self, code: int) -> None:
         await self._polygon.close_all(code)
+
+    async def _force_disconnect(self, _: object) -> None:
+        await self._polygon.force_disconnect()
 
 
 def _none(_: object) -> None:

@@ -128,16 +128,6 @@ class Faults:
         """Nothing fills."""
         return self.is_on("hold_fills")
 
-    @property
-    def mute_polygon(self) -> bool:
-        """Polygon's websocket is silent."""
-        return self.is_on("mute_polygon")
-
-    @property
-    def delay_post_reply_ms(self) -> int:
-        """How late an order's reply comes."""
-        return max((rule.ms for rule in self._rules.get("delay_post_reply_ms", ())), default=0)
-
     # ---------------------------------------------------------------- changing it
 
     def set(self, name: str, value: object) -> None:

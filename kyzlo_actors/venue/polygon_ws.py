@@ -16,6 +16,7 @@ from kyzlo_actors.venue.behaviour import Switches
 from kyzlo_actors.venue.clock import NowNs
 from kyzlo_actors.venue.faults import Faults
 from kyzlo_actors.venue.frames import CannedFrames
+from kyzlo_actors.venue.malformed import Malformed, malformed
 from kyzlo_actors.venue.outlet import Outlet
 from kyzlo_actors.venue.polygon_tape import Addressed
 from kyzlo_actors.venue.scenario import PolygonPart
@@ -126,6 +127,12 @@ class PolygonStream:
         for client in self._clients:
             client.tell([_status("force_disconnect", "Disconnected by the server.")])
         return await self.close_all(_POLICY_VIOLATION)
+
+    def inject(self, kind: Malformed) -> None:
+        """Send everybody a broken frame."""
+        body = malformed(kind, {"ev": "brand_new_event", "stream": "polygon", "data": {}})
+        for client in self._clients:
+            client.outlet.offer(body.decode("utf-8", "replace"))
 
     def abort_all(self) -> int:
         """Cut every connection without a goodbye; returns how many."""

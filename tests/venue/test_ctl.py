@@ -166,6 +166,16 @@ def test_events_are_replayed_and_broken_by_word(venue: RunningVenue) -> None:
     assert [frame["stream"] for frame in frames] == ["trade_updates", "trade_updates", "brand_new_stream"]
 
 
+def test_polygons_sockets_are_broken_and_ended_by_word(venue: RunningVenue) -> None:
+    polygon = venue.polygon()
+    venue.ctl(malformed={"stream": "polygon", "kind": "cut"})
+    assert polygon.raw.recv().startswith('{"ev":"brand')
+    venue.ctl(force_disconnect=True)
+    assert polygon.recv()[0]["status"] == "force_disconnect"
+    opcode, data = polygon.raw.recv_data()
+    assert (opcode, int.from_bytes(data[:2], "big")) == (websocket.ABNF.OPCODE_CLOSE, 1008)
+
+
 # ---------------------------------------------------------------- market
 
 
