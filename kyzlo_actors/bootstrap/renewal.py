@@ -19,13 +19,21 @@ from typing import Final
 from kyzlo_actors.actors.book_of_record import read_book
 from kyzlo_actors.actors.layout import Layout
 from kyzlo_actors.bootstrap.plugins import check_strategies
-from kyzlo_actors.bootstrap.preflight import check_account, check_symbols
+from kyzlo_actors.bootstrap.preflight import (
+    check_account,
+    check_market_data_key,
+    read_assets,
+    suspended_symbols,
+    symbol_problems,
+)
+from kyzlo_actors.bootstrap.problems import raise_problems
 from kyzlo_actors.bootstrap.settings import LoadedSettings, load_settings
 from kyzlo_actors.bootstrap.settings_model import Settings
 from kyzlo_actors.bootstrap.symbol_leftovers import leftovers
 from kyzlo_actors.bootstrap.venue_check import check_venue
-from kyzlo_actors.bootstrap.wiring import layout_of, open_desk
+from kyzlo_actors.bootstrap.wiring import layout_of, open_desk, open_history
 from kyzlo_actors.domain.errors import BadInput, KyzloError
+from kyzlo_actors.infrastructure.clock import SystemClock
 
 CHECK_SECONDS: Final = 45.0
 _MOST_CHARS: Final = 2_000
@@ -106,7 +114,7 @@ def check_renewal(running: Running, environ: Mapping[str, str]) -> None:
             cure = f"the running service uses {getattr(running, name)}: stop it to move it"
             raise BadInput(f"paths.{name}", str(now), cure)
     _check_dropped(running, layout)
-    _check_broker(running, settings)
+    _check_vendors(running, settings)
 
 
 def _check_dropped(running: Running, layout: Layout) -> None:
@@ -118,15 +126,18 @@ def _check_dropped(running: Running, layout: Layout) -> None:
             raise BadInput(f"symbols.{symbol}", symbol, cure)
 
 
-def _check_broker(running: Running, settings: Settings) -> None:
-    added = {name: table for name, table in settings.symbols.items() if name not in running.symbols}
+def _check_vendors(running: Running, settings: Settings) -> None:
     with closing(open_desk(settings)) as desk:
         account = check_account(desk, settings)
         if account.account_number != running.account:
             cure = f"these are the keys of account {account.account_number}, the service trades {running.account}"
             raise BadInput("ALPACA_API_KEY", "the key", cure)
-        # The others are traded already: a broker that is slow must not be asked five hundred times.
-        check_symbols(desk, settings.model_copy(update={"symbols": added}))
+        assets = read_assets(desk, settings.symbols)
+        # One that is traded already may be suspended for a while; one that comes must be tradable.
+        added = {name: asset for name, asset in assets.items() if name not in running.symbols}
+        raise_problems([*symbol_problems(settings, assets), *suspended_symbols(added)])
+    with closing(open_history(settings)) as history:
+        check_market_data_key(history, settings, SystemClock().now_ns())
 
 
 def main() -> int:

@@ -13,9 +13,11 @@ import pytest
 
 from kyzlo_actors.actors.layout import BROKER, Layout
 from kyzlo_actors.actors.recovery import SnapshotFile
+from kyzlo_actors.adapters.market_data.aggregates import KeyRefused
 from kyzlo_actors.bootstrap import renewal
 from kyzlo_actors.bootstrap.renewal import Running, check_renewal, settings_checker
 from kyzlo_actors.bootstrap.settings import load_settings
+from kyzlo_actors.bootstrap.settings_model import Settings
 from kyzlo_actors.bootstrap.settings_text import check_text
 from kyzlo_actors.domain.broker import BrokerAccount, BrokerAsset
 from kyzlo_actors.domain.errors import BadInput, KyzloError, Recoverable
@@ -28,10 +30,10 @@ SECOND = '\n[symbols.MSFT]\nstrategy = "golden_cross"\nquantity = 1\nmax_positio
 
 
 class Desk:
-    """A broker that knows three symbols; `asked` are those that it was asked for."""
+    """A broker that knows three symbols."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.suspended: set[str] = set()
         self.account_number = "PA1"
         self.is_away = False
 
@@ -41,9 +43,29 @@ class Desk:
         return replace(FakeDesk().account(), account_number=self.account_number)
 
     def asset(self, symbol: str) -> BrokerAsset | None:
-        self.asked.append(symbol)
         known = symbol in ("AAPL", "MSFT", "NVDA")
-        return BrokerAsset(symbol=symbol, tradable=True, shortable=True, fractionable=True) if known else None
+        return (
+            BrokerAsset(
+                symbol=symbol, tradable=symbol not in self.suspended, shortable=True, fractionable=True
+            )
+            if known
+            else None
+        )
+
+    def close(self) -> None:
+        pass
+
+
+class History:
+    """Past bars of a vendor who refuses the key "wrong"."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._key = settings.polygon_api_key.get_secret_value()
+
+    def bars(self, symbol: str, **_: int) -> list[object]:
+        if self._key == "wrong":
+            raise KeyRefused("401")
+        return []
 
     def close(self) -> None:
         pass
@@ -74,15 +96,18 @@ class Service:
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
     desk = Desk()
     monkeypatch.setattr(renewal, "open_desk", lambda settings: desk)
+    monkeypatch.setattr(renewal, "open_history", History)
     return Service(tmp_path, desk)
 
 
-def test_only_what_is_new_is_asked_of_the_broker(service: Service) -> None:
+def test_what_is_traded_may_be_suspended_and_what_comes_may_not(service: Service) -> None:
+    service.desk.suspended = {"MSFT"}
     service.check()
-    assert service.desk.asked == []
     service.write(GOOD + SECOND + SECOND.replace("MSFT", "NVDA"))
     service.check()
-    assert service.desk.asked == ["NVDA"]
+    service.desk.suspended = {"NVDA"}
+    with pytest.raises(BadInput, match=r"NVDA.*does not let it be traded"):
+        service.check()
 
 
 def unknown_symbol(service: Service) -> None:
@@ -119,6 +144,10 @@ def position_left(service: Service) -> None:
     service.write(GOOD)
 
 
+def wrong_data_key(service: Service) -> None:
+    service.write((GOOD + SECOND).replace('"polygon-key"', '"wrong"'))
+
+
 def broker_away(service: Service) -> None:
     service.desk.is_away = True
 
@@ -133,6 +162,7 @@ def broker_away(service: Service) -> None:
         (other_place, "paths.state_directory.*stop it to move it"),
         (other_account, "account PA2, the service trades PA1"),
         (position_left, r"MSFT.*a position of \+2 shares"),
+        (wrong_data_key, "POLYGON_API_KEY"),
         (broker_away, "does not answer"),
     ],
 )
