@@ -11,7 +11,7 @@ from kyzlo_actors.domain.values import NS_PER_MILLISECOND
 from kyzlo_actors.replay.matching import MatchingEngine
 from kyzlo_actors.replay.matching_messages import Fill
 from kyzlo_actors.venue.calendar import VenueCalendar
-from kyzlo_actors.venue.market import Market
+from kyzlo_actors.venue.source import MarketSource
 from kyzlo_actors.venue.timestamps import new_york_date, new_york_ns
 
 # Longest run of closed days that is searched for the previous session.
@@ -21,7 +21,7 @@ _SEARCH_DAYS: Final = 15
 class TradingDay:
     """`roll` it before anything of a new day is booked; a day is one of New York's."""
 
-    def __init__(self, engine: MatchingEngine, market: Market, calendar: VenueCalendar, now_ns: int) -> None:
+    def __init__(self, engine: MatchingEngine, market: MarketSource, calendar: VenueCalendar, now_ns: int) -> None:
         self.last_equity = engine.account.starting_cash
         self.ends_ns = 0
         self._engine = engine

@@ -46,10 +46,10 @@ from kyzlo_actors.venue.behaviour import Switches
 from kyzlo_actors.venue.calendar import VenueCalendar
 from kyzlo_actors.venue.clock import NowNs
 from kyzlo_actors.venue.faults import Faults
-from kyzlo_actors.venue.market import Market
 from kyzlo_actors.venue.order_request import ReplaceWish
 from kyzlo_actors.venue.prints import Print
 from kyzlo_actors.venue.scenario import FillPlanPart, Scenario
+from kyzlo_actors.venue.source import MarketSource
 
 _MS_PER_SECOND: Final = 1_000
 
@@ -61,7 +61,7 @@ class Desk:
         self,
         *,
         engine: MatchingEngine,
-        market: Market,
+        market: MarketSource,
         calendar: VenueCalendar,
         scenario: Scenario,
         account_number: str,
@@ -105,10 +105,14 @@ class Desk:
             return taken
         assert isinstance(taken, OrderMoved)
         order = taken.order
+        order_id = order.venue_order_id
         if self._struck("async_reject", order):
-            self._later(self._route_ms(order), self._end(order.venue_order_id, VenueStatus.REJECTED))
+            self._later(self._route_ms(order), self._end(order_id, VenueStatus.REJECTED))
+        elif self._is_shut_for(order):
+            # It waits here and not at the market: `accepted` at once.
+            self.handle(ActivateOrder(venue_order_id=order_id, ts=self.now_ns()))
+            return self.engine.orders[order_id]
         else:
-            order_id = order.venue_order_id
             self._later(self._route_ms(order), lambda ts: ActivateOrder(venue_order_id=order_id, ts=ts))
         return order
 
@@ -190,7 +194,8 @@ class Desk:
         word = self.switches.now.halt_event
         if halted and word != "none":
             for order in self.engine.open_orders(symbol):
-                self._publish(halt_json(order, word, ts, self._show))
+                if order.activated:
+                    self._publish(halt_json(order, word, ts, self._show))
 
     def on_prints(self, prints: Sequence[Print]) -> None:
         """Prices moved."""
@@ -317,9 +322,10 @@ class Desk:
             self._later(delay_ms, lambda ts: ConfirmCancel(venue_order_id=order_id, ts=ts))
 
     def _waits_for_open(self, order: VenueOrder) -> bool:
-        shut = self.engine.phase is not SessionPhase.REGULAR
-        at_open = self.switches.now.cancel_when_closed == "at_open"
-        return at_open and shut and not order.ticket.extended_hours
+        return self.switches.now.cancel_when_closed == "at_open" and self._is_shut_for(order)
+
+    def _is_shut_for(self, order: VenueOrder) -> bool:
+        return self.engine.phase is not SessionPhase.REGULAR and not order.ticket.extended_hours
 
     def _end(self, venue_order_id: str, status: VenueStatus) -> Callable[[int], MatchInput]:
         return lambda ts: EndOrder(venue_order_id=venue_order_id, status=status, ts=ts)

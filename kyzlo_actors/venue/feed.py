@@ -26,6 +26,8 @@ _BAND_SECONDS: Final = 30
 # What other tasks get after so much market in one go.
 _STEP_MS: Final = 1_000
 _LATE_MS: Final = 1_000
+_END_OF_TIME_MS: Final = 1 << 42
+_SHUT: Final = (SessionPhase.CLOSED, SessionPhase.OVERNIGHT)
 
 
 class FeedListener(Protocol):
@@ -59,9 +61,10 @@ class Feed:
         listener: FeedListener,
         clock: VenueClock | None = None,
         wanted: Callable[[], bool] | None = None,
+        leaps: bool = False,
     ) -> None:
-        """`clock` is held back by this feed, if it is a virtual one; with `wanted` the feed is a mere echo, which
-        holds nothing back and rests while nobody wants it."""
+        """`clock` is held back by this feed, if it is a virtual one; with `leaps` it is moved over the nights. With
+        `wanted` the feed is a mere echo, which leaves the clock alone and rests while nobody wants it."""
         self.published_ms = now_ns() // NS_PER_MILLISECOND
         self.skipped_ms = 0
         self._source = source
@@ -72,6 +75,7 @@ class Feed:
         self._clock = clock if clock and clock.is_virtual and wanted is None else None
         self._speed = clock.speed if clock else 1.0
         self._wanted = wanted
+        self._leaps = leaps
         self._phase: SessionPhase | None = None
         self._halted: set[str] = set()
         self._halts_second = -1
@@ -81,6 +85,7 @@ class Feed:
     async def run(self) -> None:
         """Publish for ever."""
         while True:
+            self._leap()
             self._limit_clock()
             now_ms = self._now_ns() // NS_PER_MILLISECOND
             if self._wanted and not self._wanted():
@@ -88,6 +93,7 @@ class Feed:
             if self._clock is None:
                 self._skip(now_ms)
             while self.published_ms < now_ms:
+                self._rest(now_ms)
                 self.advance(min(now_ms, self.published_ms + _STEP_MS))
                 await asyncio.sleep(0)
             await asyncio.sleep(self._wait_ms() / MS_PER_SECOND)
@@ -96,6 +102,7 @@ class Feed:
         """Publish everything after `published_ms` up to and including `now_ms`."""
         if self._clock is None:
             self._skip(now_ms)
+        self._rest(now_ms)
         while self.published_ms < now_ms:
             second = (self.published_ms + 1) // MS_PER_SECOND
             last_ms = (second + 1) * MS_PER_SECOND - 1
@@ -113,6 +120,28 @@ class Feed:
         if now_ms - self.published_ms > _MAX_CATCH_UP_MS * self._speed:
             self.skipped_ms += now_ms - self.published_ms
             self.published_ms = now_ms
+
+    def _rest(self, now_ms: int) -> None:
+        """Pass over what is left of a night, phase by phase, without looking at every second of it."""
+        while self.published_ms < now_ms:
+            span = self._calendar.span((self.published_ms + 1) * NS_PER_MILLISECOND)
+            if span.phase not in _SHUT:
+                return
+            quiet_ms = self._source.quiet_until_ms(self.published_ms + 1)
+            end_ms = min(now_ms, quiet_ms - 1, span.end_ns // NS_PER_MILLISECOND - 1)
+            if end_ms - self.published_ms <= _STEP_MS:
+                return
+            self._session(self.published_ms + 1)
+            self.published_ms = end_ms
+
+    def _leap(self) -> None:
+        """Move the clock to just before the next print, when the exchange sleeps."""
+        ts_ms = self.published_ms + 1
+        if not (self._leaps and self._clock) or self._calendar.phase(ts_ms * NS_PER_MILLISECOND) not in _SHUT:
+            return
+        next_ms = self._source.quiet_until_ms(ts_ms)
+        if next_ms < _END_OF_TIME_MS:
+            self._clock.jump_to((next_ms - _STEP_MS) * NS_PER_MILLISECOND)
 
     def _limit_clock(self) -> None:
         if self._clock:

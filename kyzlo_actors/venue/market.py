@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 import random
-from bisect import bisect_right
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND, NS_PER_SECOND
-from kyzlo_actors.replay.matching_messages import Quote
+from kyzlo_actors.replay.matching_messages import Quote, SessionPhase
 from kyzlo_actors.venue.calendar import VenueCalendar
 from kyzlo_actors.venue.conditions import ODD_LOT
 from kyzlo_actors.venue.intraday import (
@@ -26,6 +24,7 @@ from kyzlo_actors.venue.intraday import (
     Halt,
     Intraday,
 )
+from kyzlo_actors.venue.jumps import Jumps
 from kyzlo_actors.venue.price_path import PricePath
 from kyzlo_actors.venue.prints import Band, Print, VenueBar
 from kyzlo_actors.venue.scenario import Scenario, SymbolPart
@@ -37,7 +36,6 @@ _MAX_PRINTS_PER_SECOND: Final = 900
 _AUCTION_PLACE, _LATE_PLACE = 990, 995
 _AUCTION_MS, _OFFICIAL_MS = 300, 301
 _AUCTION_SIZES: Final = (200, 900)
-_MAX_JUMPS: Final = 1_000
 _EXCHANGES: Final = (4, 8, 10, 11, 12, 15, 19, 21)
 _PRIMARY: Final = {1: 10, 2: 11, 3: 12}
 _TRF_EXCHANGE: Final = 4
@@ -69,7 +67,7 @@ class Market:
         self._seed = seed
         self._speed = speed
         self._calendar = calendar
-        self._jumps: dict[str, list[tuple[int, float]]] = {}
+        self._jumps = Jumps()
         # Grows with every jump: prints that were computed ahead are stale then.
         self.version = 0
         # Two seconds of the live and of the delayed stream: each is asked for as prints and again as a bar.
@@ -82,10 +80,10 @@ class Market:
         """Unrounded price of `symbol` at `ts_ms`."""
         day = self._days.get(symbol)
         if day is None:
-            return self._paths[symbol].price(ts_ms / MS_PER_SECOND) * self._factor(symbol, ts_ms)
+            return self._paths[symbol].price(ts_ms / MS_PER_SECOND) * self._jumps.factor(symbol, ts_ms)
         seconds = day.resting(ts_ms / MS_PER_SECOND)
         plain = self._paths[symbol].price(seconds) * math.exp(day.offset(seconds))
-        return plain * self._factor(symbol, ts_ms)
+        return plain * self._jumps.factor(symbol, ts_ms)
 
     def quote(self, symbol: str, ts_ms: int) -> Quote:
         """Bid, ask and middle at `ts_ms`, in whole cents and never locked."""
@@ -100,11 +98,8 @@ class Market:
 
         Raises: Recoverable: too many jumps were asked for already.
         """
-        jumps = self._jumps.setdefault(symbol, [])
-        if len(jumps) >= _MAX_JUMPS:
-            raise Recoverable(f"{symbol}: {_MAX_JUMPS} jumps are the most one run may have")
-        plain = self.mid(symbol, ts_ms) / self._factor(symbol, ts_ms)
-        jumps.append((ts_ms, price / plain))
+        plain = self.mid(symbol, ts_ms) / self._jumps.factor(symbol, ts_ms)
+        self._jumps.add(symbol, price / plain, ts_ms)
         self.version += 1
 
     def halt_at(self, symbol: str, second: int) -> Halt | None:
@@ -126,6 +121,12 @@ class Market:
     def span_ms(self) -> tuple[int, int] | None:
         """The first and the last instant at which anything may print; None when nothing ever does."""
         return None if self._terms.mode == "silent" else (0, _END_OF_TIME_MS)
+
+    def quiet_until_ms(self, ts_ms: int) -> int:
+        """`ts_ms`, or the end of the night in which it lies."""
+        span = self._calendar.span(ts_ms * NS_PER_MILLISECOND)
+        shut = span.phase in (SessionPhase.CLOSED, SessionPhase.OVERNIGHT)
+        return span.end_ns // NS_PER_MILLISECOND if shut else ts_ms
 
     def prints(self, symbol: str, second: int) -> list[Print]:
         """All trades of `symbol` that are reported in that epoch second, in order of time."""
@@ -298,13 +299,6 @@ class Market:
                 trf_ms=made_ms + rng.randrange(3),
             ),
         )
-
-    def _factor(self, symbol: str, ts_ms: int) -> float:
-        jumps = self._jumps.get(symbol)
-        if not jumps:
-            return 1.0
-        index = bisect_right(jumps, ts_ms, key=lambda jump: jump[0])
-        return jumps[index - 1][1] if index else 1.0
 
 
 def _sequence(ts_ms: int, place: int) -> int:

@@ -11,7 +11,7 @@ class VenueOptions:
     """`port` 0 picks a free one. What is None comes from the scenario.
 
     `speed` is how many times faster than the scenario says prices move and print; clocks run as ever.
-    `clock_speed` is how many venue seconds pass in one second. `replay` is a file of trades to play instead.
+    `clock_speed` is how many venue seconds pass in one second. `replay` are files of trades to play instead.
     """
 
     port: int = 0
@@ -23,4 +23,4 @@ class VenueOptions:
     polygon_key: str | None = None
     speed: float = 1.0
     clock_speed: float | None = None
-    replay: Path | None = None
+    replay: tuple[Path, ...] = ()

@@ -23,6 +23,9 @@ class MarketSource(Protocol):
     def span_ms(self) -> tuple[int, int] | None:
         """The first and the last instant at which anything may print; None when nothing ever does."""
 
+    def quiet_until_ms(self, ts_ms: int) -> int:
+        """Nothing prints from `ts_ms` until then (`ts_ms` itself: something may)."""
+
     def prints(self, symbol: str, second: int) -> list[Print]:
         """All trades of `symbol` that are reported in that epoch second, in order of time."""
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from kyzlo_actors.venue.options import VenueOptions
-from kyzlo_actors.venue.server import build
+from kyzlo_actors.venue.wiring import build
 from tests.conformance.conftest import StartProcess
 from tests.conformance.openapi import ORDER, describe, is_feed
 from tests.fakes.rubbish import NO_JSON, ODD_VALUES, damaged_bytes, each_part_spoilt
