@@ -42,6 +42,8 @@ from kyzlo_actors.venue.order_request_windows import AuctionWindows
 
 # Ids whose POSTs are counted for tests; one beyond it is served but no longer counted.
 _MAX_COUNTED_IDS: Final = 100_000
+# Enough for the events to leave first.
+_OVERTAKEN_MS: Final = 50
 _ENDED_UNFILLED: Final = (VenueStatus.CANCELED, VenueStatus.EXPIRED)
 
 
@@ -103,8 +105,13 @@ class AlpacaOrders:
         taken = desk.submit(ticket)
         if isinstance(taken, OrderRefused):
             return refused(refusal_of(taken, ticket, desk.switches.now)), 0
-        plan = desk.fill_plan(ticket)
-        return json_reply(desk.order_json(taken, nested=True)), plan.reply_after_ms if plan else 0
+        return json_reply(desk.order_json(taken, nested=True)), self._late_ms(ticket)
+
+    def _late_ms(self, ticket: OrderTicket) -> int:
+        plan = self._desk.fill_plan(ticket)
+        if plan is None:
+            return 0
+        return max(plan.reply_after_ms, _OVERTAKEN_MS if plan.before_reply else 0)
 
     def _context(self) -> RequestContext:
         desk = self._desk

@@ -56,8 +56,8 @@ def test_day_orders_expire_when_the_session_closes(venue: RunningVenue) -> None:
     venue.until_status("a", "expired")
     assert venue.by_id("b")["status"] == "new"
     assert venue.rest.get("/v2/clock").json()["is_open"] is False
-    venue.order("c")
-    venue.until_status("c", "accepted")
+    assert venue.order("c").json()["status"] == "accepted"
+    assert venue.by_id("c")["status"] == "accepted"
 
 
 def test_stops_wait_for_a_trade_and_trailing_stops_follow_it(venue: RunningVenue) -> None:

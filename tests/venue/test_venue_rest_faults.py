@@ -41,7 +41,7 @@ def test_a_5xx_says_nothing_about_the_order(
 
 
 def test_events_can_come_before_the_reply(start_venue: StartVenue) -> None:
-    venue = start_venue(fill_plans=[{"symbol": "AAA", "before_reply": True, "reply_after_ms": 250}])
+    venue = start_venue(fill_plans=[{"symbol": "AAA", "before_reply": True}])
     stream = venue.stream()
     reply = venue.order("a")
     stream.raw.settimeout(0.001)
