@@ -190,7 +190,6 @@ class RefusalReason(StrEnum):
     """Why an order was not taken, in the order in which it is checked."""
 
     BAD_TICKET = "bad_ticket"
-    UNSUPPORTED = "unsupported"
     DUPLICATE_CLIENT_ORDER_ID = "duplicate_client_order_id"
     TOO_MANY_OPEN_ORDERS = "too_many_open_orders"
     NO_PRICE = "no_price"
@@ -248,7 +247,10 @@ class OrderMoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """One execution. `cum_qty` and `leaves_qty` are the order's after it; `position_qty` the position's."""
+    """One execution. `cum_qty` and `leaves_qty` are the order's after it; `position_qty` the position's.
+
+    `leaves_qty` of a notional order is what its dollars would still buy or sell at this price.
+    """
 
     execution_id: str
     venue_order_id: str

@@ -6,7 +6,7 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
 from kyzlo_actors.domain.order import ZERO, OrderTicket
-from kyzlo_actors.domain.values import OrderType, PositionIntent, Side, TimeInForce
+from kyzlo_actors.domain.values import PositionIntent, Side, TimeInForce
 from kyzlo_actors.replay.floor import Floor
 from kyzlo_actors.replay.legs import leg_tickets
 from kyzlo_actors.replay.matching_messages import OrderRefused, RefusalReason, SessionPhase
@@ -16,7 +16,6 @@ from kyzlo_actors.replay.venue_order import CLOSING, VenueOrder, VenueStatus
 
 _SHARE_STEP: Final = Decimal("0.000000001")
 _ENDED_UNFILLED: Final = frozenset({VenueStatus.CANCELED, VenueStatus.EXPIRED, VenueStatus.REJECTED})
-_STOPPED: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 
 
 def refusal_of(
@@ -27,7 +26,9 @@ def refusal_of(
     if reason is not None:
         return OrderRefused(client_order_id=ticket.client_order_id, reason=reason, detail=detail)
     return (
-        _stop_refusal(floor, ticket, instead_of)
+        (_exits_refusal(floor, ticket) if instead_of is None else None)
+        or _stop_refusal(floor, ticket, instead_of)
+        or _auction_refusal(floor, ticket)
         or (_intent_refusal(floor, ticket) if instead_of is None else None)
         or _funds_refusal(floor, ticket, instead_of)
         or _qty_refusal(floor, ticket, instead_of)
@@ -78,31 +79,44 @@ def _plain_reason(
     return (RefusalReason.NO_PRICE if price is None else None), ""
 
 
+def _exits_refusal(floor: Floor, ticket: OrderTicket) -> OrderRefused | None:
+    """The take-profit of an entry without a price of its own must lie beyond the market."""
+    market_price, profit = last(floor.quotes.get(ticket.symbol)), ticket.take_profit_limit_price
+    own_price = ticket.limit_price or ticket.stop_price
+    if market_price is None or profit is None or own_price is not None:
+        return None
+    if (profit - market_price) * ticket.side.sign > 0:
+        return None
+    words = ">" if ticket.side is Side.BUY else "<"
+    return _refused(ticket, RefusalReason.BAD_TICKET, f"take_profit.limit_price must be {words} base_price")
+
+
 def _stop_refusal(floor: Floor, ticket: OrderTicket, instead_of: VenueOrder | None) -> OrderRefused | None:
-    """A stop on the wrong side of the market would trigger at once. An opg order outside its window comes too late."""
+    """A stop on the wrong side of the market would trigger at once."""
     market_price = last(floor.quotes.get(ticket.symbol))
-    triggered = instead_of is not None and instead_of.triggered
+    if market_price is None or (instead_of is not None and instead_of.triggered):
+        return None
     legs = [] if instead_of is not None else leg_tickets(ticket)
-    # A bracket's exits are measured against its own price, if it has one.
-    own = [] if ticket.limit_price is not None and legs and legs[0].side is not ticket.side else legs
-    for stop in (ticket, *own):
-        if market_price is None or triggered or stop.stop_price is None or stop.order_type not in _STOPPED:
+    # The exits of an entry with a price of its own were measured against that.
+    priced = ticket.limit_price is not None and legs and legs[0].side is not ticket.side
+    for stop in (ticket, *([] if priced else legs)):
+        if stop.stop_price is None or (stop.stop_price - market_price) * stop.side.sign > 0:
             continue
-        if (stop.stop_price - market_price) * stop.side.sign <= 0:
-            words = "greater" if stop.side is Side.BUY else "less"
-            return OrderRefused(
-                client_order_id=ticket.client_order_id,
-                reason=RefusalReason.STOP_ON_WRONG_SIDE,
-                detail=f"stop price must be {words} than current price",
-                numbers={"market_price": market_price, "stop_price": stop.stop_price},
-            )
-    if ticket.time_in_force is TimeInForce.OPG and floor.phase is SessionPhase.REGULAR:
+        words = "greater" if stop.side is Side.BUY else "less"
         return OrderRefused(
             client_order_id=ticket.client_order_id,
-            reason=RefusalReason.AUCTION_WINDOW,
-            detail="opg orders must be submitted before the opening auction",
+            reason=RefusalReason.STOP_ON_WRONG_SIDE,
+            detail=f"stop price must be {words} than current price",
+            numbers={"market_price": market_price, "stop_price": stop.stop_price},
         )
     return None
+
+
+def _auction_refusal(floor: Floor, ticket: OrderTicket) -> OrderRefused | None:
+    if ticket.time_in_force is not TimeInForce.OPG or floor.phase is not SessionPhase.REGULAR:
+        return None
+    detail = "opg orders must be submitted before the opening auction"
+    return _refused(ticket, RefusalReason.AUCTION_WINDOW, detail)
 
 
 def _intent_refusal(floor: Floor, ticket: OrderTicket) -> OrderRefused | None:

@@ -81,8 +81,6 @@ def refusal_of(refused: OrderRefused, ticket: OrderTicket, behaviour: Behaviour)
             return forbidden("too many open orders")
         case RefusalReason.NO_PRICE:
             return not_processable(f'no market price for "{ticket.symbol}"')
-        case RefusalReason.UNSUPPORTED:
-            return not_processable(f"{refused.detail} is not supported by this venue")
         case _:
             return bad_field(refused.detail)
 

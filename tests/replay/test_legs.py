@@ -173,6 +173,7 @@ def test_a_leg_that_is_being_canceled_may_still_be_armed_and_filled() -> None:
         ({"stop_loss_stop_price": "90"}, "bracket orders require take_profit.limit_price"),
         (BRACKET | {"qty": "1.5", "time_in_force": TimeInForce.DAY}, "fractional orders must be simple"),
         (BRACKET | {"take_profit_limit_price": "80"}, "take_profit.limit_price must be > stop_loss"),
+        (BRACKET | {"take_profit_limit_price": "99"}, "take_profit.limit_price must be > base_price"),
         (BRACKET | {"limit_price": "112"}, "take_profit.limit_price must be > base_price"),
         (BRACKET | {"limit_price": "89"}, "stop_loss.stop_price must be < base_price"),
         (BRACKET | {"time_in_force": TimeInForce.IOC}, "bracket orders must be DAY or GTC"),
