@@ -32,6 +32,7 @@ from kyzlo_actors.infrastructure.mailbox.board import BoardSlot
 from kyzlo_actors.infrastructure.mailbox.events import EventMailbox
 from kyzlo_actors.infrastructure.mailbox.latest_tick import TickSlots
 from kyzlo_actors.infrastructure.mailbox.wake import WakeSender
+from kyzlo_actors.ports.market_data import BarHistory
 
 BAR_CAPACITY: Final = 256
 HISTORY_BARS: Final = 200
@@ -139,7 +140,9 @@ class Publisher:
         for symbol, feed in self._feeds.items():
             interval_ns = feed.builder.interval_ns
             end_ns = now_ns - now_ns % interval_ns
-            start_ns = max(feed.next_start_ns, end_ns - HISTORY_BARS * interval_ns)
+            missed_ns = end_ns - feed.next_start_ns
+            # Nothing known, or too long ago: what the ring can hold, from as far back as the market was open.
+            start_ns = None if missed_ns > HISTORY_BARS * interval_ns else feed.next_start_ns
             feed.connected_ns = now_ns
             feed.waiting_until_ns = now_ns + HISTORY_TIMEOUT_NS
             # One interval more: the bar in which we connected is only partly ours.
@@ -206,13 +209,13 @@ class History:
         self._registry = registry
         self._log = logging.getLogger("kyzlo")
         self._lock = threading.Condition()
-        self._wanted: dict[str, tuple[int, int, int]] = {}
+        self._wanted: dict[str, tuple[int, int | None, int]] = {}
         self._done: deque[tuple[str, list[Bar]]] = deque()
         self._thread = threading.Thread(target=self._run, name="bar-history", daemon=True)
         self._thread.start()
 
-    def fetch(self, symbol: str, interval_ns: int, start_ns: int, end_ns: int) -> None:
-        """Ask for the closed bars of `[start_ns, end_ns)`; the answer appears in `take`."""
+    def fetch(self, symbol: str, interval_ns: int, start_ns: int | None, end_ns: int) -> None:
+        """Ask for the closed bars of `[start_ns, end_ns)`, or the newest before `end_ns`; see `take`."""
         with self._lock:
             self._wanted[symbol] = (interval_ns, start_ns, end_ns)
             self._lock.notify()
@@ -228,8 +231,16 @@ class History:
                 self._lock.wait_for(lambda: bool(self._wanted))
                 symbol, (interval_ns, start_ns, end_ns) = self._wanted.popitem()
             try:
-                bars = source.bars(symbol, interval_ns=interval_ns, start_ns=start_ns, end_ns=end_ns)
+                bars = _fetched(source, symbol, interval_ns, start_ns, end_ns)
             except KyzloError as error:
                 self._log.warning("no history for %s, the gap stays: %s", symbol, error)
                 bars = []
             self._done.append((symbol, bars))
+
+
+def _fetched(
+    source: BarHistory, symbol: str, interval_ns: int, start_ns: int | None, end_ns: int
+) -> list[Bar]:
+    if start_ns is None:
+        return source.newest_bars(symbol, interval_ns=interval_ns, count=HISTORY_BARS, end_ns=end_ns)
+    return source.bars(symbol, interval_ns=interval_ns, start_ns=start_ns, end_ns=end_ns)

@@ -72,7 +72,8 @@ def settings_checker(running: Running, environment: Mapping[str, str]) -> Callab
     """
 
     def check() -> str:
-        command = (sys.executable, "-m", "kyzlo_actors.bootstrap.renewal")
+        # -P: the present directory is not where its modules come from.
+        command = (sys.executable, "-P", "-m", "kyzlo_actors.bootstrap.renewal")
         try:
             done = subprocess.run(
                 command,

@@ -50,5 +50,12 @@ class BarHistory(Protocol):
         Raises: Recoverable: try again later. Fatal: not entitled, or the key is wrong.
         """
 
+    def newest_bars(self, symbol: str, *, interval_ns: int, count: int, end_ns: int) -> list[Bar]:
+        """The last `count` bars closed by `end_ns`, ascending, however long ago the market was open (two weeks at
+        most); fewer when there are no more.
+
+        Raises: as `bars`.
+        """
+
 
 OpenFeed = Callable[[], MarketDataFeed]

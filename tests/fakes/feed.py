@@ -61,3 +61,6 @@ class FakeHistory:
             and bar.end_ns <= end_ns
         ]
         return sorted(found, key=lambda bar: bar.start_ns)
+
+    def newest_bars(self, symbol: str, *, interval_ns: int, count: int, end_ns: int) -> list[Bar]:
+        return self.bars(symbol, interval_ns=interval_ns, start_ns=0, end_ns=end_ns)[-count:]

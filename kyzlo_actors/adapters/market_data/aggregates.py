@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -15,8 +16,9 @@ from kyzlo_actors.infrastructure.http_exchange import HttpReply, exchange, open_
 from kyzlo_actors.ports.clock import Clock
 
 # The vendor's largest page; the limit counts base aggregates, not ours.
-_PAGE_LIMIT: Final = "50000"
+_PAGE_LIMIT: Final = 50_000
 _MAX_PAGES: Final = 100
+_LOOK_BACK_NS: Final = 14 * 86_400 * NS_PER_SECOND
 _MESSAGE_LENGTH: Final = 200
 _SPANS: Final = ((3600 * NS_PER_SECOND, "hour"), (60 * NS_PER_SECOND, "minute"), (NS_PER_SECOND, "second"))
 _RETRY: Final = frozenset({408, 425, 429})
@@ -43,20 +45,46 @@ class PolygonHistory:
         Raises: Recoverable: no answer, rate limit, outage. Fatal: not entitled, refused; KeyRefused: wrong key.
         BadInput: an interval that is no whole number of seconds.
         """
+        found: dict[int, Bar] = {}
+        for bars in self._pages(
+            symbol, interval_ns, start_ns, end_ns, {"sort": "asc", "limit": str(_PAGE_LIMIT)}
+        ):
+            found.update((bar.start_ns, bar) for bar in bars)
+        inside = (bar for bar in found.values() if start_ns <= bar.start_ns and bar.end_ns <= end_ns)
+        return sorted(inside, key=lambda bar: bar.start_ns)
+
+    def newest_bars(self, symbol: str, *, interval_ns: int, count: int, end_ns: int) -> list[Bar]:
+        """The last `count` bars closed by `end_ns`, ascending, from at most two weeks: over nights and weekends.
+
+        Raises: as `bars`.
+        """
+        multiplier, _ = _timespan(interval_ns)
+        # One bar more, to be cut off: the limit counts base aggregates, so the oldest may lack some of its own.
+        params = {"sort": "desc", "limit": str(min((count + 1) * multiplier, _PAGE_LIMIT))}
+        found: dict[int, Bar] = {}
+        for bars in self._pages(symbol, interval_ns, end_ns - _LOOK_BACK_NS, end_ns, params):
+            found.update((bar.start_ns, bar) for bar in bars if bar.end_ns <= end_ns)
+            if len(found) >= count:
+                break
+        return sorted(found.values(), key=lambda bar: bar.start_ns)[-count:]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _pages(
+        self, symbol: str, interval_ns: int, start_ns: int, end_ns: int, params: dict[str, str]
+    ) -> Iterator[list[Bar]]:
         multiplier, span = _timespan(interval_ns)
         first_ms, last_ms = start_ns // NS_PER_MILLISECOND, end_ns // NS_PER_MILLISECOND
-        name = quote(symbol, safe="")
-        path = f"/v2/aggs/ticker/{name}/range/{multiplier}/{span}/{first_ms}/{last_ms}"
-        params = {"adjusted": "true", "sort": "asc", "limit": _PAGE_LIMIT}
-        found: dict[int, Bar] = {}
+        path = f"/v2/aggs/ticker/{quote(symbol, safe='')}/range/{multiplier}/{span}/{first_ms}/{last_ms}"
+        params = {"adjusted": "true", **params}
         for _ in range(_MAX_PAGES):
             body = self._page(path, params)
-            bars = parse_aggregates(body, symbol, interval_ns, self._clock.now_ns(), self.counters)
-            found.update((bar.start_ns, bar) for bar in bars)
+            yield parse_aggregates(body, symbol, interval_ns, self._clock.now_ns(), self.counters)
             next_url = body.get("next_url")
             if not isinstance(next_url, str) or not next_url:
-                inside = (bar for bar in found.values() if start_ns <= bar.start_ns and bar.end_ns <= end_ns)
-                return sorted(inside, key=lambda bar: bar.start_ns)
+                return
             # The host of the link is not ours to trust with the key: only its path and cursor are used.
             try:
                 parts = urlsplit(next_url)
@@ -65,10 +93,6 @@ class PolygonHistory:
             path = parts.path
             params = {key: value for key, value in parse_qsl(parts.query) if key.lower() != "apikey"}
         raise Recoverable(f"aggregates of {symbol}: more than {_MAX_PAGES} pages")
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
 
     def _page(self, path: str, params: dict[str, str]) -> dict[str, Any]:
         query = f"?{urlencode(params)}" if params else ""

@@ -90,11 +90,12 @@ def _warm_ups(history: PolygonHistory, wishes: Mapping[str, _Wish], now_ns: int)
 
 
 def _warm_up(history: PolygonHistory, symbol: str, wish: _Wish, now_ns: int) -> WarmUp:
-    """The same window that the service asks for at its start. Raises: KeyRefused."""
+    """The same question that the service asks at its start. Raises: KeyRefused."""
     end_ns = now_ns - now_ns % wish.interval_ns
-    start_ns = end_ns - MAX_WARM_UP_BARS * wish.interval_ns
     try:
-        bars = history.bars(symbol, interval_ns=wish.interval_ns, start_ns=start_ns, end_ns=end_ns)
+        bars = history.newest_bars(
+            symbol, interval_ns=wish.interval_ns, count=MAX_WARM_UP_BARS, end_ns=end_ns
+        )
     except KeyRefused:
         raise
     except KyzloError as error:

@@ -58,6 +58,27 @@ def test_pages_are_followed_on_our_host_with_the_key_in_the_header() -> None:
         assert SECRET not in "".join(request.raw_path for request in seen)
 
 
+def test_the_newest_bars_are_asked_for_from_the_end_over_nights_and_weekends() -> None:
+    rows = [bar(minute) for minute in (9, 8, 7, -3_000, -3_001)]  # a weekend lies between
+    with history((200, {"status": "OK", "results": rows})) as (client, seen):
+        end_ns = START + 10 * MINUTE
+        found = client.newest_bars("A", interval_ns=MINUTE, count=4, end_ns=end_ns)
+        assert [(item.start_ns - START) // MINUTE for item in found] == [-3_000, 7, 8, 9]
+        assert (seen[0].query["sort"], seen[0].query["limit"]) == ("desc", "5")
+        first_ms = int(seen[0].path.split("/")[-2])
+        assert end_ns // 10**6 - first_ms == 14 * 86_400_000
+
+
+def test_newest_bars_follow_pages_until_there_are_enough() -> None:
+    link = "https://host.example/v2/aggs/next?cursor=abc"
+    first = {"status": "OK", "results": [bar(9), bar(8)], "next_url": link}
+    second = {"status": "OK", "results": [bar(7)], "next_url": link}
+    with history((200, first), (200, second)) as (client, seen):
+        found = client.newest_bars("A", interval_ns=MINUTE, count=3, end_ns=START + 10 * MINUTE)
+        assert [(item.start_ns - START) // MINUTE for item in found] == [7, 8, 9]
+        assert len(seen) == 2
+
+
 def test_no_results_are_no_bars() -> None:
     with history((200, {"status": "OK", "resultsCount": 0})) as (client, _):
         assert read(client) == []
