@@ -42,10 +42,8 @@ class Bars:
         """The bar of that second, which must be over, as it is known at `as_of_ms`."""
         start_ms = second * MS_PER_SECOND
         late = self._late(symbol, start_ms, start_ms + MS_PER_SECOND, as_of_ms)
-        if not late:
-            return self._seconds(symbol, second)
-        trades = [*self._source.on_time(symbol, second), *late]
-        return self._bar_of(symbol, second, sorted(trades, key=_made_ms))
+        bar = self._with_late(symbol, second, late) if late else self._seconds(symbol, second)
+        return bar if bar and bar.has_price else None
 
     def bar(self, symbol: str, start_ms: int, end_ms: int, as_of_ms: int = _FOREVER_MS) -> VenueBar | None:
         """The bar over whole seconds that are over, as it is known at `as_of_ms`."""
@@ -55,8 +53,15 @@ class Bars:
         if not late:
             parts = self._parts(symbol, start_ms, end_ms)
         else:
-            seconds = range(start_ms // MS_PER_SECOND, end_ms // MS_PER_SECOND)
-            parts = _present(self.second_bar(symbol, second, as_of_ms) for second in seconds)
+            by_second: dict[int, list[Print]] = {}
+            for trade in late:
+                by_second.setdefault(trade.participant_ms // MS_PER_SECOND, []).append(trade)
+            parts = _present(
+                self._with_late(symbol, second, by_second[second])
+                if second in by_second
+                else self._seconds(symbol, second)
+                for second in range(start_ms // MS_PER_SECOND, end_ms // MS_PER_SECOND)
+            )
         return merged(symbol, start_ms, end_ms, parts)
 
     def bars(
@@ -97,17 +102,21 @@ class Bars:
     def _on_time_minute(self, symbol: str, start_ms: int) -> VenueBar | None:
         first = start_ms // MS_PER_SECOND
         parts = _present(self._seconds(symbol, second) for second in range(first, first + 60))
-        return merged(symbol, start_ms, start_ms + MS_PER_MINUTE, parts)
+        return merged(symbol, start_ms, start_ms + MS_PER_MINUTE, parts, unpriced=True)
 
     def _on_time_second(self, symbol: str, second: int) -> VenueBar | None:
         return self._bar_of(symbol, second, self._source.on_time(symbol, second))
+
+    def _with_late(self, symbol: str, second: int, late: Sequence[Print]) -> VenueBar | None:
+        trades = [*self._source.on_time(symbol, second), *late]
+        return self._bar_of(symbol, second, sorted(trades, key=_made_ms))
 
     def _bar_of(self, symbol: str, second: int, trades: Sequence[Print]) -> VenueBar | None:
         if not trades:
             return None
         start_ms = second * MS_PER_SECOND
         extended = self._calendar.phase(second * NS_PER_SECOND) is not SessionPhase.REGULAR
-        return bar_of(symbol, start_ms, start_ms + MS_PER_SECOND, trades, extended=extended)
+        return bar_of(symbol, start_ms, start_ms + MS_PER_SECOND, trades, extended=extended, unpriced=True)
 
     def _late(self, symbol: str, start_ms: int, end_ms: int, as_of_ms: int) -> list[Print]:
         late = self._source.late(symbol, start_ms, end_ms)

@@ -160,7 +160,7 @@ class PolygonAggregates:
         span = self._source.span_ms()
         if wish.symbol not in self._source.symbols or span is None:
             return [], None
-        first_ms = wish.step.first_ms(min(max(wish.first_ms, span[0]), now_ms))
+        first_ms = max(wish.step.first_ms(min(wish.first_ms, now_ms)), wish.step.floor_ms(span[0]))
         last_ms = min(wish.last_ms, now_ms, span[1])
         rows: list[Json] = []
         seconds = 0

@@ -79,19 +79,31 @@ class VenueBar:
     count: int
 
     @property
+    def has_price(self) -> bool:
+        """Whether any print of it could move the price; else only its volume means something."""
+        return self.open > 0
+
+    @property
     def vwap(self) -> float:
         """Volume-weighted average price."""
         return round(self.notional / self.volume, 4) if self.volume else self.close
 
 
 def bar_of(
-    symbol: str, start_ms: int, end_ms: int, prints: Iterable[Print], *, extended: bool = False
+    symbol: str,
+    start_ms: int,
+    end_ms: int,
+    prints: Iterable[Print],
+    *,
+    extended: bool = False,
+    unpriced: bool = False,
 ) -> VenueBar | None:
     """The bar of all these prints, or None when none of them may move the price.
 
-    `extended`: outside the regular session, where extended-hours prints may.
+    `extended`: outside the regular session, where extended-hours prints may. `unpriced`: for the sake of its volume,
+    a bar without any price as well, as a part of a longer one.
     """
-    bar: VenueBar | None = None
+    prices: list[float] = []
     volume = notional = 0.0
     count = 0
     for trade in prints:
@@ -99,32 +111,32 @@ def bar_of(
             volume += trade.size
             notional += trade.price * trade.size
             count += 1
-        if not moves_price(trade.conditions, extended=extended):
-            continue
-        if bar is None:
-            price = trade.price
-            bar = VenueBar(symbol, start_ms, end_ms, price, price, price, price, 0.0, 0.0, 0)
-        else:
-            bar.high = max(bar.high, trade.price)
-            bar.low = min(bar.low, trade.price)
-            bar.close = trade.price
-    if bar is not None:
-        bar.volume, bar.notional, bar.count = round(volume, 6), notional, count
-    return bar
+        if moves_price(trade.conditions, extended=extended):
+            prices.append(trade.price)
+    volume = round(volume, 6)
+    if prices:
+        ohlc = prices[0], max(prices), min(prices), prices[-1]
+        return VenueBar(symbol, start_ms, end_ms, *ohlc, volume, notional, count)
+    if unpriced and count:
+        return VenueBar(symbol, start_ms, end_ms, 0.0, 0.0, 0.0, 0.0, volume, notional, count)
+    return None
 
 
-def merged(symbol: str, start_ms: int, end_ms: int, bars: Sequence[VenueBar]) -> VenueBar | None:
-    """One bar over shorter ones in ascending order, or None when there are none."""
-    if not bars:
+def merged(
+    symbol: str, start_ms: int, end_ms: int, bars: Sequence[VenueBar], *, unpriced: bool = False
+) -> VenueBar | None:
+    """One bar over shorter ones in ascending order, or None when none of them has a price (see `bar_of`)."""
+    priced = [bar for bar in bars if bar.has_price]
+    if not bars or not (priced or unpriced):
         return None
     return VenueBar(
         symbol,
         start_ms,
         end_ms,
-        bars[0].open,
-        max(bar.high for bar in bars),
-        min(bar.low for bar in bars),
-        bars[-1].close,
+        priced[0].open if priced else 0.0,
+        max((bar.high for bar in priced), default=0.0),
+        min((bar.low for bar in priced), default=0.0),
+        priced[-1].close if priced else 0.0,
         round(sum(bar.volume for bar in bars), 6),
         sum(bar.notional for bar in bars),
         sum(bar.count for bar in bars),
