@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
+from kyzlo_actors.domain.order import ZERO
 from kyzlo_actors.domain.values import Side
 from kyzlo_actors.replay import legs
 from kyzlo_actors.replay.cash import book_cash
@@ -21,27 +22,24 @@ _ASKED: Final = frozenset({VenueStatus.PENDING_CANCEL, VenueStatus.PENDING_REPLA
 
 def open_qty(order: VenueOrder, price: Decimal) -> Decimal:
     """Shares that the order would still trade at `price`."""
-    if order.ticket.notional is None:
-        return order.leaves_qty
-    shares = (order.leaves_notional / price).quantize(_SHARE_STEP, ROUND_FLOOR)
-    return min(shares, order.leaves_qty) if order.closes else shares
+    return _leaves_qty(order, ZERO, price)
 
 
 def execute(floor: Floor, order: VenueOrder, qty: Decimal, price: Decimal, ts: int) -> VenueOrder:
     """`qty` > 0 shares of the order trade at `price`; the events are told. Returns the order after it."""
+    leaves_qty = _leaves_qty(order, qty, price)
     asked = order.status in _ASKED
+    status = order.status if asked else VenueStatus.PARTIALLY_FILLED
     traded = replace(
         order,
         filled_qty=order.filled_qty + qty,
         filled_notional=order.filled_notional + qty * price,
         updated_ns=ts,
         activated=True,
-        status=order.status if asked else VenueStatus.PARTIALLY_FILLED,
-        status_before=VenueStatus.PARTIALLY_FILLED if asked else None,
+        status=status if leaves_qty else VenueStatus.FILLED,
+        status_before=VenueStatus.PARTIALLY_FILLED if asked and leaves_qty else None,
+        filled_ns=0 if leaves_qty else ts,
     )
-    leaves_qty = open_qty(traded, price)
-    if not leaves_qty:
-        traded = replace(traded, status=VenueStatus.FILLED, status_before=None, filled_ns=ts)
     position_qty = floor.account.book(
         symbol=order.ticket.symbol, side=order.ticket.side, qty=qty, price=price
     )
@@ -55,6 +53,14 @@ def execute(floor: Floor, order: VenueOrder, qty: Decimal, price: Decimal, ts: i
     _follow_replace(floor, traded, qty, price, ts)
     legs.after_fill(floor, traded, qty, ts)
     return floor.book.orders[order.venue_order_id]
+
+
+def _leaves_qty(order: VenueOrder, qty: Decimal, price: Decimal) -> Decimal:
+    """What is left for `price` when `qty` more shares have traded at it."""
+    if order.ticket.notional is None:
+        return order.leaves_qty - qty
+    shares = ((order.leaves_notional - qty * price) / price).quantize(_SHARE_STEP, ROUND_FLOOR)
+    return min(shares, order.leaves_qty - qty) if order.closes else shares
 
 
 def _fill(

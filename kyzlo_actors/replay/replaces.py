@@ -19,7 +19,7 @@ from kyzlo_actors.replay.matching_messages import (
     RequestReplace,
 )
 from kyzlo_actors.replay.refusals import refusal_of, reserve_of
-from kyzlo_actors.replay.taking import blank_order
+from kyzlo_actors.replay.taking import new_order
 from kyzlo_actors.replay.ticket_checks import is_fractional
 from kyzlo_actors.replay.venue_order import VenueOrder, VenueStatus
 
@@ -152,9 +152,11 @@ def _detail(old: VenueOrder, ticket: OrderTicket, event: RequestReplace) -> str:
 def _successor(floor: Floor, old: VenueOrder, ticket: OrderTicket, ts: int) -> VenueOrder:
     done: Decimal = old.chain_qty + old.own_filled_qty
     carries = floor.terms.replaced_filled_qty == "carried" and done > 0
-    new = replace(
-        blank_order(floor, ticket, old.intent, ts),
-        ticket=ticket if carries else replace(ticket, qty=ticket.qty - done),
+    new = new_order(
+        floor,
+        ticket if carries else replace(ticket, qty=ticket.qty - done),
+        old.intent,
+        ts,
         reserve_price=reserve_of(floor, ticket, old.intent),
         covered=old.reserved,
         parent_id=old.parent_id,

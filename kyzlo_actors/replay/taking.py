@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from kyzlo_actors.domain.order import ZERO, OrderTicket
 from kyzlo_actors.domain.values import OrderClass, PositionIntent, TimeInForce
@@ -32,43 +32,39 @@ def take(floor: Floor, event: SubmitOrder) -> None:
         floor.tell(refusal)
         return
     intent = intent_of(floor, ticket)
-    order = replace(
-        blank_order(floor, ticket, intent, event.ts),
+    leg_numbers = range(len(floor.book.orders) + 2, len(floor.book.orders) + 2 + len(leg_tickets(ticket)))
+    order = new_order(
+        floor,
+        ticket,
+        intent,
+        event.ts,
         reserve_price=reserve_of(floor, ticket, intent),
         claimed_qty=ZERO if ticket.notional is None else claim_of(floor, ticket, intent),
+        legs=tuple(floor.make_id("order", number) for number in leg_numbers),
     )
-    first_leg = order.sequence + 1
-    legs = [
-        replace(
-            blank_order(floor, leg, exit_intent(leg.side), event.ts),
-            venue_order_id=floor.make_id("order", number),
-            sequence=number,
-            ticket=replace(leg, client_order_id=floor.make_id("leg", number)),
-            status=VenueStatus.HELD,
-            parent_id=order.venue_order_id,
-        )
-        for number, leg in enumerate(leg_tickets(ticket), start=first_leg)
-    ]
-    order = replace(order, legs=tuple(leg.venue_order_id for leg in legs))
-    for made in (order, *legs):
-        floor.book.add(made)
-        floor.tell(OrderMoved(order=made, event=OrderEvent(made.status), ts=event.ts))
+    _add(floor, order)
+    for number, leg in zip(leg_numbers, leg_tickets(ticket), strict=True):
+        named = replace(leg, client_order_id=floor.make_id("leg", number))
+        held: dict[str, Any] = {"status": VenueStatus.HELD, "parent_id": order.venue_order_id}
+        _add(floor, new_order(floor, named, exit_intent(leg.side), event.ts, **held))
 
 
-def blank_order(floor: Floor, ticket: OrderTicket, intent: PositionIntent, ts: int) -> VenueOrder:
-    """The next order of the account, just taken; it reserves nothing yet."""
+def new_order(
+    floor: Floor, ticket: OrderTicket, intent: PositionIntent, ts: int, **fields: Any
+) -> VenueOrder:
+    """The next order of the account, just taken; it reserves nothing if `fields` do not say so."""
     sequence = len(floor.book.orders) + 1
     lasting = ticket.time_in_force is TimeInForce.GTC
+    given: dict[str, Any] = {"status": VenueStatus.PENDING_NEW, "reserve_price": ZERO} | fields
     return VenueOrder(
         venue_order_id=floor.make_id("order", sequence),
         sequence=sequence,
         ticket=ticket,
-        status=VenueStatus.PENDING_NEW,
-        reserve_price=ZERO,
         submitted_ns=ts,
         updated_ns=ts,
         intent=intent,
         expires_ns=ts + floor.terms.gtc_days * _DAY_NS if lasting else 0,
+        **given,
     )
 
 
@@ -91,3 +87,8 @@ def activate(floor: Floor, event: ActivateOrder) -> None:
     if order.ticket.order_class is OrderClass.OCO:
         arm_legs(floor, order, ts)
     match_symbol(floor, order.ticket.symbol, ts)
+
+
+def _add(floor: Floor, order: VenueOrder) -> None:
+    floor.book.add(order)
+    floor.tell(OrderMoved(order=order, event=OrderEvent(order.status), ts=order.submitted_ns))

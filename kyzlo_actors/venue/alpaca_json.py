@@ -86,7 +86,7 @@ def order_json(
         "position_intent": str(order.intent),
         "time_in_force": str(ticket.time_in_force),
         "limit_price": _number(ticket.limit_price),
-        "stop_price": _number(ticket.stop_price),
+        "stop_price": _number(order.stop_price),
         "status": str(order.status),
         "extended_hours": ticket.extended_hours,
         "legs": list(legs) if legs else None,

@@ -239,7 +239,7 @@ class Desk:
     def order_json(self, order: VenueOrder, *, digits: int = 6, nested: bool = False) -> Json:
         """The order as the REST interface shows it; `nested` with its legs."""
         session = self.calendar.current(order.submitted_ns)
-        legs = [self.engine.orders[leg] for leg in order.legs] if nested else []
+        legs = self.engine.legs_of(order) if nested else []
         rows = [order_json(leg, session, digits=digits) for leg in legs]
         return order_json(order, session, digits=digits, legs=rows)
 
