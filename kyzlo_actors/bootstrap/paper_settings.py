@@ -59,7 +59,7 @@ def settings_text(
         }
     return toml.dumps(
         {
-            "RISK_DAILY_LOSS_LIMIT": 1_000,
+            "RISK_DAILY_LOSS_LIMIT": max(1, int(scenario.account.cash * _LOSS_SHARE)),
             "RISK_MAX_NOTIONAL": 50_000,
             "risk": {"max_order_notional": MAX_ORDER_DOLLARS},
             "paths": {"state_directory": state_directory, "runtime_directory": runtime_directory},
