@@ -19,7 +19,10 @@ class FaultShape(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultKind:
-    """`where` are the filters a rule of it may have beside `probability`, `skip` and `count`; `how` its values."""
+    """`where` are the filters a rule of it may have beside `probability`, `skip` and `count`; `how` its values.
+
+    `order` is an order's id or client_order_id, or how it begins: `kyzlo.*`.
+    """
 
     name: str
     shape: FaultShape

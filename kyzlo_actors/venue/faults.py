@@ -29,7 +29,7 @@ class _Request(BaseModel):
     fault: str
     # None: as often as it can.
     count: Annotated[int, Field(ge=1, le=_MAX_COUNT)] | None = None
-    # The order's id or client_order_id, or how it begins.
+    # See `is_order`.
     order: Text = ""
     symbol: Text = ""
     event: Text = ""
@@ -72,7 +72,7 @@ class FaultRule:
 
     def matches(self, symbol: str, order_id: str, client_order_id: str, event: str) -> bool:
         """Whether it is meant for that."""
-        named = order_id.startswith(self.order) or client_order_id.startswith(self.order)
+        named = is_order(self.order, order_id, client_order_id)
         return named and self.symbol in ("", symbol) and self.event in ("", event)
 
     def as_json(self) -> dict[str, object]:
@@ -248,6 +248,13 @@ class Faults:
             return max((rule.ms for rule in rules), default=0)
         lefts = [rule.left for rule in rules]
         return None if None in lefts else sum(left for left in lefts if left is not None)
+
+
+def is_order(wanted: str, order_id: str, client_order_id: str) -> bool:
+    """Whether `wanted` is the order's id or client_order_id; `kyzlo.*` is how one begins, "" is any order."""
+    if wanted.endswith("*"):
+        return order_id.startswith(wanted[:-1]) or client_order_id.startswith(wanted[:-1])
+    return wanted in ("", order_id, client_order_id)
 
 
 def _known(name: str, value: object) -> FaultKind:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from aiohttp import WSMsgType, web
 
 from kyzlo_actors.venue.behaviour import Switches
-from kyzlo_actors.venue.faults import Faults
+from kyzlo_actors.venue.faults import Faults, is_order
 from kyzlo_actors.venue.http import error
 from kyzlo_actors.venue.malformed import Malformed, malformed
 from kyzlo_actors.venue.outlet import Frame, Outlet
@@ -125,8 +125,8 @@ class TradeUpdates:
             swapped.times = 0
 
     def replay(self, *, after_ms: int, order: str = "", last: int = MAX_REMEMBERED) -> int:
-        """Send the `last` remembered events (of orders whose id begins so) again in `after_ms`; returns how many."""
-        chosen = [data for data in self._recent if _is_of(_where(data), order)][-last:]
+        """Send the `last` remembered events (of that order, see `is_order`) again in `after_ms`; returns how many."""
+        chosen = [data for data in self._recent if _is_of(order, data["order"])][-last:]
         due = _now() + after_ms / _MS_PER_SECOND
         for data in chosen:
             self._put(due, _Waiting(_where(data), {"stream": STREAM, "data": data}, None, 1))
@@ -306,8 +306,8 @@ def _where(data: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _is_of(where: Mapping[str, str], order: str) -> bool:
-    return where["order_id"].startswith(order) or where["client_order_id"].startswith(order)
+def _is_of(wanted: str, order: Mapping[str, Any]) -> bool:
+    return is_order(wanted, str(order.get("id", "")), str(order.get("client_order_id", "")))
 
 
 def _now() -> float:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import kyzlo_actors.venue
 from kyzlo_actors.domain.errors import BadInput
 from kyzlo_actors.venue.fault_kinds import KINDS, FaultShape
-from kyzlo_actors.venue.faults import MAX_RULES, Faults
+from kyzlo_actors.venue.faults import MAX_RULES, Faults, is_order
 
 VENUE = Path(kyzlo_actors.venue.__file__).parent
 
@@ -37,7 +37,7 @@ def test_the_short_forms_set_and_end_a_fault() -> None:
 
 def test_a_rule_hits_only_what_it_is_meant_for() -> None:
     faults = Faults()
-    faults.add({"fault": "drop_events", "event": "fill", "symbol": "AAA", "order": "kyzlo.", "skip": 1})
+    faults.add({"fault": "drop_events", "event": "fill", "symbol": "AAA", "order": "kyzlo.*", "skip": 1})
     here = {"symbol": "AAA", "event": "fill", "client_order_id": "kyzlo.1", "order_id": "9"}
     for change in ({"symbol": "BBB"}, {"event": "new"}, {"client_order_id": "other"}):
         assert faults.strike("drop_events", **{**here, **change}) is None
@@ -45,8 +45,15 @@ def test_a_rule_hits_only_what_it_is_meant_for() -> None:
     assert faults.rules_json()[0]["skip"] == 0
     assert faults.strike("drop_events", **here)
     assert faults.strike("drop_events", **here) is None, "without a count it strikes once"
-    faults.add({"fault": "drop_events", "order": "98"})
+    faults.add({"fault": "drop_events", "order": "98*"})
     assert faults.strike("drop_events", order_id="981", client_order_id="x")
+
+
+def test_an_order_is_named_wholly_or_by_how_it_begins() -> None:
+    assert is_order("", "b17", "a") and is_order("a", "b17", "a") and is_order("b17", "b17", "a")
+    # An id is hexadecimal: a short client_order_id would be the beginning of many.
+    assert not is_order("b", "b17", "a") and not is_order("a", "b17", "a10")
+    assert is_order("b*", "b17", "a") and is_order("a*", "b17", "a10") and not is_order("c*", "b17", "a")
 
 
 def test_several_rules_stand_side_by_side_and_go_by_name() -> None:
