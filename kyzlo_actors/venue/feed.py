@@ -102,8 +102,10 @@ class Feed:
         """Publish everything after `published_ms` up to and including `now_ms`."""
         if self._clock is None:
             self._skip(now_ms)
-        self._rest(now_ms)
         while self.published_ms < now_ms:
+            self._rest(now_ms)
+            if self.published_ms >= now_ms:
+                return
             second = (self.published_ms + 1) // MS_PER_SECOND
             last_ms = (second + 1) * MS_PER_SECOND - 1
             through_ms = min(now_ms, last_ms)
