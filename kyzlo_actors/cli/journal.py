@@ -63,13 +63,14 @@ def journal(
         return
     name = _checked_actor(layout, actor or symbol_actor(str(symbol)))
     reader = _Reader(layout.journal(name), symbol if actor else None)
-    for record in reader.newest(last):
-        _print(name, record, as_json)
-    if follow:
-        try:
-            _follow(name, reader, as_json)
-        except KeyboardInterrupt:
-            return  # the way to end it
+    try:
+        for record in reader.newest(last):
+            _print(name, record, as_json)
+        if follow:
+            for record in reader.following():
+                _print(name, record, as_json)
+    except KeyboardInterrupt:
+        return  # the way to end it
 
 
 class _Reader:
@@ -107,11 +108,6 @@ class _Reader:
             yield from (record for record in records if self._mark in record.body)
             if not records:
                 time.sleep(_POLL_SECONDS)
-
-
-def _follow(actor: str, reader: _Reader, as_json: bool) -> None:
-    for record in reader.following():
-        _print(actor, record, as_json)
 
 
 def _checked_actor(layout: Layout, name: str) -> str:

@@ -34,8 +34,8 @@ def top(
     """
     _, runtime = find_directories(None, runtime_dir, settings=settings)
     watch = _Watch(runtime)
-    watch.look()  # where nothing answers at the beginning there is nothing to watch
     try:
+        watch.look()  # where nothing answers at the beginning there is nothing to watch
         if as_json or not _is_watched():
             _print_lines(watch, count)
         else:
