@@ -64,6 +64,7 @@ def match_all(floor: Floor, ts: int) -> None:
 
 
 def _closing_auction(floor: Floor, ts: int) -> None:
+    """Orders on the close trade at the last price; there is no auction, and they expire, in a halt or without one."""
     for order in floor.book.open_orders():
         symbol = order.ticket.symbol
         if order.ticket.time_in_force is not TimeInForce.CLS or not can_trade(floor, order):
