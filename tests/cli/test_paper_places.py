@@ -156,3 +156,13 @@ def test_settings_are_plain_toml() -> None:
         load_scenario("demo"), state_directory="/s", runtime_directory="/r", choice=PaperChoice()
     )
     assert toml.loads(text)["paths"] == {"state_directory": "/s", "runtime_directory": "/r"}
+
+
+def test_a_session_may_lose_a_hundredth_of_its_cash() -> None:
+    demo = load_scenario("demo")
+    rich = demo.model_copy(
+        update={"account": demo.account.model_copy(update={"cash": demo.account.cash * 7})}
+    )
+    for scenario, limit in ((demo, 1_000), (rich, 7_000)):
+        text = settings_text(scenario, state_directory="/s", runtime_directory="/r", choice=PaperChoice())
+        assert toml.loads(text)["RISK_DAILY_LOSS_LIMIT"] == limit
