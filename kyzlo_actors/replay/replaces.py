@@ -67,6 +67,7 @@ def confirm_replace(floor: Floor, event: ConfirmReplace) -> None:
         activated=True,
         covered=ZERO,
         status=status,
+        parent_id=old.parent_id,  # its parent may have been replaced meanwhile
         legs=old.legs,
         triggered=old.triggered,
         hwm=old.hwm,

@@ -181,7 +181,7 @@ def _submit(rng: Random, engine: MatchingEngine, ts: int) -> SubmitOrder:
 
 
 def _with_exits(rng: Random, ticket: OrderTicket, engine: MatchingEngine) -> OrderTicket:
-    order_class = rng.choice((OrderClass.BRACKET, OrderClass.OCO, OrderClass.OTO))
+    order_class = rng.choice((OrderClass.BRACKET, OrderClass.OCO, OrderClass.OCO, OrderClass.OTO))
     is_oco = order_class is OrderClass.OCO
     base = ticket.limit_price or ticket.stop_price or _price(rng, engine, ticket.symbol)
     sign = ticket.side.sign * (-1 if is_oco else 1)

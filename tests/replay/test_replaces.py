@@ -224,6 +224,19 @@ def test_an_exit_filled_during_its_siblings_replace_ends_all_three() -> None:
     assert hand.quote(89) == ["3 new", "3 fill 10@89", "2 canceled", "4 order_replace_rejected"]
 
 
+def test_both_orders_of_an_oco_can_be_replaced_at_once() -> None:
+    hand = Hand()
+    hand.submit()
+    hand.submit(SELL, order_class=OrderClass.OCO, limit_price="110", stop_loss_stop_price="90")
+    hand.request_replace(3, stop_price="91")
+    hand.request_replace(2, limit_price="111")
+    hand.confirm_replace(5)
+    hand.confirm_replace(4)
+    assert hand.order(4).parent_id == hand.id(5)
+    assert hand.engine.qty_available("AAA") == 0
+    assert hand.quote(91) == ["4 new", "4 fill 10@91", "5 canceled"]
+
+
 def test_a_cancel_is_refused_while_a_replace_is_under_way() -> None:
     hand = Hand()
     hand.submit(limit_price="90")
