@@ -10,11 +10,12 @@ from aiohttp import web
 
 Frame = str | bytes
 MAX_WAITING_FRAMES: Final = 2_000
+MAX_WAITING_BYTES: Final = 32 * 1024 * 1024
 _GOODBYE_SECONDS: Final = 1.0
 
 
 class Outlet:
-    """Frames to one connection, in order. At the bound `overrun` is set and the connection ends.
+    """Frames to one connection, in order. At the bound (frames or bytes) `overrun` is set and the connection ends.
 
     With a `farewell` (last frame, close code) what still waits is thrown away, and the reader gets that if it reads
     within a second; without one, or if it does not, the connection is aborted.
@@ -29,6 +30,7 @@ class Outlet:
         farewell: tuple[Frame, int] | None = None,
     ) -> None:
         self.overrun = False
+        self._waiting_bytes = 0
         self._socket = socket
         self._transport = transport
         self._farewell = farewell
@@ -45,11 +47,14 @@ class Outlet:
         """Queue one text (str) or binary (bytes) frame; never waits."""
         if self.overrun:
             return
-        try:
-            self._frames.put_nowait(frame)
-        except asyncio.QueueFull:
+        # A single frame may be as large as it likes: it waits alone.
+        full = self._waiting_bytes and self._waiting_bytes + len(frame) > MAX_WAITING_BYTES
+        if full or self._frames.full():
             self.overrun = True
             self._too_slow()
+            return
+        self._waiting_bytes += len(frame)
+        self._frames.put_nowait(frame)
 
     def abort(self) -> None:
         """Cut the connection without a goodbye."""
@@ -104,6 +109,7 @@ class Outlet:
                     await self._socket.send_bytes(frame)
                 else:
                     await self._socket.send_str(frame)
+                self._waiting_bytes -= len(frame)
                 self._frames.task_done()
         except (ConnectionError, RuntimeError):
             return  # the peer is gone; its handler notices and ends us

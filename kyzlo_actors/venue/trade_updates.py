@@ -53,11 +53,11 @@ class _Client:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """An event on its way: `where` is what fault rules look at; `raw` is sent as it stands instead of `body`."""
+    """An event on its way: `where` is what fault rules look at; `broken` is how its frame is to be malformed."""
 
     where: dict[str, str]
     body: dict[str, Any]
-    raw: bytes | None
+    broken: Malformed | None
     times: int
 
 
@@ -110,7 +110,7 @@ class TradeUpdates:
         event = _Waiting(
             where=where,
             body=body,
-            raw=malformed(broken.kind, body) if broken else None,
+            broken=broken.kind if broken else None,
             times=2 if self._faults.strike("duplicate_events", **where) else 1,
         )
         due = self._due(where)
@@ -121,7 +121,7 @@ class TradeUpdates:
             return
         self._put(due, event)
         if swapped is not None and swapped.times:
-            self._put(due, _Waiting(swapped.where, swapped.body, swapped.raw, swapped.times))
+            self._put(due, _Waiting(swapped.where, swapped.body, swapped.broken, swapped.times))
             swapped.times = 0
 
     def replay(self, *, after_ms: int, order: str = "", last: int = MAX_REMEMBERED) -> int:
@@ -136,7 +136,7 @@ class TradeUpdates:
         """Send a broken frame; it looks like the newest event as far as that kind of breakage lets it."""
         data = self._recent[-1] if self._recent else {"event": "new", "order": {}}
         body = {"stream": STREAM, "data": data}
-        self._put(_now(), _Waiting(_where(data), body, malformed(kind, body), 1))
+        self._put(_now(), _Waiting(_where(data), body, kind, 1))
 
     async def run(self) -> None:
         """Deliver events, each when it is due, for ever."""
@@ -291,9 +291,10 @@ class TradeUpdates:
 
 
 def _frame(event: _Waiting, wire: Wire) -> Frame:
-    if event.raw is None:
+    if event.broken is None:
         return packed(event.body, wire)
-    return event.raw.decode("utf-8", "replace") if wire is Wire.TEXT else event.raw
+    raw = malformed(event.broken, event.body)
+    return raw.decode("utf-8", "replace") if wire is Wire.TEXT else raw
 
 
 def _where(data: Mapping[str, Any]) -> dict[str, str]:
