@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from alpaca.data.live import StockDataStream
 
 from kyzlo_actors.venue.data_json import correction_event, trade_event
-from kyzlo_actors.venue.data_stream import DataReaders, DataStream
+from kyzlo_actors.venue.data_stream import DataStream
 from kyzlo_actors.venue.data_tape import DataTape
 from kyzlo_actors.venue.day_bars import DayBars
 from kyzlo_actors.venue.faults import Faults
@@ -285,21 +285,22 @@ def test_a_trade_in_the_tapes_letters() -> None:
     assert corrected["oc"] == corrected["cc"] == event["c"]
 
 
-def test_the_delayed_feed_is_a_group_of_its_own() -> None:
-    told: list[tuple[bool, str]] = []
-
-    class Stream:
-        def publish(self, events: Any, *, delayed: bool) -> None:
-            told.append((delayed, events))
-
-        def wants(self, channel: str, *, delayed: bool) -> bool:
-            return delayed
-
-    stream: DataStream = Stream()  # type: ignore[assignment]
-    now, late = DataReaders(stream, delayed=False), DataReaders(stream, delayed=True)
-    assert (now.wants("trades"), late.wants("trades")) == (False, True)
-    late.publish([])
-    assert told == [(True, [])]
+def test_the_delayed_feed_tells_the_same_later(start_venue: StartVenue) -> None:
+    venue = start_venue(
+        streams={"data_feeds": ["iex", "delayed_sip"], "data_max_connections": 2},
+        polygon={"delay_seconds": 2},
+    )
+    now, late = Client(venue).login(), Client(venue, "/v2/delayed_sip").login()
+    for client in (now, late):
+        client.subscribe(trades=["AAA"], quotes=["AAA"])
+    # What is printed from here on is read on one feed first, and then on the other.
+    printed = [now.until("t")["i"] for _ in range(3)]
+    first_late = late.until("t")
+    assert venue.ctl()["connections"]["data"] == 2
+    told = [first_late["i"]]
+    while told[-1] < printed[-1]:
+        told.append(late.until("t")["i"])
+    assert set(printed) <= set(told)
 
 
 # ---------------------------------------------------------------- the vendor's own client
