@@ -56,6 +56,9 @@ class StreamActs:
 
     def acts(self) -> list[Act]:
         """All of them."""
+        return [*self._on_trade_updates(), *self._on_market_data()]
+
+    def _on_trade_updates(self) -> list[Act]:
         return [
             Act(
                 name="abort_streams",
@@ -101,6 +104,10 @@ class StreamActs:
                 run=lambda value: self._switches.change({"stream_frames": value}),
                 help="trade_updates in binary or text frames",
             ),
+        ]
+
+    def _on_market_data(self) -> list[Act]:
+        return [
             Act(
                 name="close_polygon",
                 takes=CloseCode,

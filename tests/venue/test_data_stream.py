@@ -1,4 +1,4 @@
-"""Alpaca's market-data stream: its protocol, its errors, what the market says on it, and alpaca-py as its judge."""
+"""Alpaca's market-data stream: its protocol, its errors, what the market says on it, and alpaca-py on it."""
 
 from __future__ import annotations
 
