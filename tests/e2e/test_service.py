@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import stat
 
 import pytest
 
-from tests.e2e.service_in_box import KYZLO, LATCH, OPERATOR, SECRETS, SYMBOLS, UNIT, ServiceInBox
+from tests.e2e.service_in_box import KYZLO, LATCH, OPERATOR, SECRETS, SETTINGS, SYMBOLS, UNIT, ServiceInBox
 from tests.e2e.systemd_box.box import SystemdBox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -222,6 +223,40 @@ def test_kyzlo_halt_by_root_says_why_for_ever(service: ServiceInBox) -> None:
     assert (latch["by"], latch["reason"]) == ("uid 0 (kyzlo halt)", "from the command line")
     told = service.box.run(KYZLO, "status", check=False)
     assert told.returncode == 3 and "from the command line" in told.stdout
+
+
+# --- symbols -----------------------------------------------------------------------------------------------------
+
+
+def test_a_symbol_goes_and_comes_in_place(service: ServiceInBox) -> None:
+    """Its sandbox lets the guardian check the changed file and start anew; the keys are where only it sees them."""
+    moved = SYMBOLS[1]
+    main, restarts = service.main_pid, service.show("NRestarts")
+    before = service.box.path(SETTINGS).stat()
+    named = ("--settings", SETTINGS)
+    service.box.run(KYZLO, "symbols", "pause", moved, "--reason", "it moves", *named)
+
+    def is_flat() -> bool:
+        found = json.loads(service.box.run(KYZLO, "positions", *named, "--json").stdout)["positions"]
+        orders = json.loads(service.box.run(KYZLO, "orders", "--symbol", moved, *named, "--json").stdout)
+        return not orders["orders"] and all(row["qty"] == "0" for row in found if row["symbol"] == moved)
+
+    service.wait("it is flat", is_flat)
+    gone = service.box.run(KYZLO, "symbols", "remove", moved, *named)
+    assert gone.stdout.splitlines()[-1] == f"{moved}: not running"
+    assert f"symbol-{moved}" not in service.actors()
+    as_before = ("--quantity", "3", "--max-position", "3", "--bar-seconds", "1")
+    fast = ("--param", "fast=2", "--param", "slow=4")
+    come = service.box.run(
+        KYZLO, "symbols", "add", moved, "--strategy", "golden_cross", *as_before, *fast, *named
+    )
+    assert come.stdout.splitlines()[-1] == f"{moved}: trading"
+    service.wait_for_fill(moved)
+    assert (service.main_pid, service.show("NRestarts")) == (main, restarts)
+    assert service.show("ActiveState") == "active"
+    after = service.box.path(SETTINGS).stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert all(count == 1 for count in service.venue()["posts"].values())
 
 
 # --- stop, and starts that cannot be -----------------------------------------------------------------------------
