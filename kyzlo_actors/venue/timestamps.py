@@ -45,7 +45,10 @@ def parse_rfc3339(text: str) -> int:
     )
     if zone and zone not in "Zz":
         offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
-        moment += offset if zone[0] == "-" else -offset
+        try:
+            moment += offset if zone[0] == "-" else -offset
+        except OverflowError:
+            raise ValueError(f"not a timestamp: {text!r}") from None
     return int(moment.timestamp()) * NS_PER_SECOND + int((fraction or "0").ljust(9, "0"))
 
 

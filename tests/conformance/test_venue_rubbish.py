@@ -29,6 +29,7 @@ from tests.fakes.rubbish import NO_JSON, ODD_VALUES, damaged_bytes, each_part_sp
 BUDGET_SECONDS = float(os.environ.get("KYZLO_RUBBISH_SECONDS", "30"))
 ANSWER_SECONDS = 30.0
 EXAMPLES_A_ROUND = 10
+COMMANDS_A_SOCKET = 20
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "PROPFIND", "X")
 GOOD_ORDER = {
     "symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "time_in_force": "day", "limit_price": "100",
@@ -199,19 +200,27 @@ def test_the_back_door_answers_rubbish(venue_process: StartProcess) -> None:
 
 
 def test_the_websockets_survive_rubbish(door: Door) -> None:
-    paths = ("/stream", "/stocks", "/data/v2/iex")
+    paths = ("/stream", "/stocks", "/delayed/stocks", "/data/v2/iex", "/v2/sip")
     frames = st.lists(damaged_bytes(list(COMMANDS)), max_size=6)
     for path in paths:
         for rubbish in NO_FRAMES:
             made = connected(door, path)
             made.sock.sendall(rubbish)
             made.shutdown()
-        for spoilt in (spoilt for good in COMMANDS for spoilt in each_part_spoilt(good)):
-            exchange(door, path, [json.dumps(spoilt).encode()])
+        spoilt = [json.dumps(part).encode() for good in COMMANDS for part in each_part_spoilt(good)]
+        for start in range(0, len(spoilt), COMMANDS_A_SOCKET):
+            exchange(door, path, spoilt[start : start + COMMANDS_A_SOCKET])
         exchange(door, path, [b"x" * (2 << 20)])
     for number in rounds(0.15):
         for path in paths:
             play(frames, number, lambda payloads, p=path: exchange(door, p, payloads))
+
+
+def test_the_stream_of_activities_answers_rubbish(door: Door) -> None:
+    for name in ("since", "until", "since_id", "until_id", "unheard_of"):
+        for odd in ODD_VALUES:
+            path = "/v2beta1/events/activities"
+            door.send("GET", path, params={name: str(odd)}, stream=True).close()
 
 
 def test_what_is_no_http_hurts_nobody(door: Door) -> None:
