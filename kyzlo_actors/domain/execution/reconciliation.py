@@ -24,7 +24,7 @@ KEEP_NS: Final = 24 * 3600 * NS_PER_SECOND
 PRUNE_EVERY_NS: Final = 3600 * NS_PER_SECOND
 # A larger book (4 KB an order, all of it in every snapshot) keeps terminal orders only as long as reads and repeated
 # frames may still name them; what were to come later shows as drift. At 200 orders a minute it holds about 2,000.
-BOOK_ORDERS: Final = 1_000
+BOOK_ORDERS: Final = 200
 KEEP_FULL_NS: Final = 600 * NS_PER_SECOND
 PRUNE_FULL_EVERY_NS: Final = 60 * NS_PER_SECOND
 CLOCK_SLACK_NS: Final = 60 * NS_PER_SECOND
