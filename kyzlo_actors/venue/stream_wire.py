@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 import orjson
 
 from kyzlo_actors.domain.values import NS_PER_SECOND
