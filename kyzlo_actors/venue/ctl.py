@@ -18,7 +18,7 @@ from kyzlo_actors.venue.alpaca_orders import AlpacaOrders
 from kyzlo_actors.venue.behaviour import Switches
 from kyzlo_actors.venue.ctl_act import Act, table
 from kyzlo_actors.venue.ctl_lists import fills_page, orders_page, posts_page
-from kyzlo_actors.venue.ctl_market import MarketActs, TellHalt
+from kyzlo_actors.venue.ctl_market import Correct, MarketActs, TellHalt
 from kyzlo_actors.venue.ctl_orders import OrderActs
 from kyzlo_actors.venue.ctl_script import Scripts, Steps
 from kyzlo_actors.venue.ctl_streams import StreamActs
@@ -54,6 +54,7 @@ class Ctl:
         data_tape: DataTape,
         gate: Gate,
         tell_halt: TellHalt,
+        correct: Correct,
         shown_clock: SkewedClock,
     ) -> None:
         self._desk = desk
@@ -72,7 +73,12 @@ class Ctl:
                 *OrderActs(desk, updates).acts(),
                 *StreamActs(updates=updates, polygon=polygon, data=data, switches=switches).acts(),
                 *MarketActs(
-                    desk=desk, feed=feed, tape=data_tape, tell_halt=tell_halt, shown_clock=shown_clock
+                    desk=desk,
+                    feed=feed,
+                    tape=data_tape,
+                    tell_halt=tell_halt,
+                    correct=correct,
+                    shown_clock=shown_clock,
                 ).acts(),
             ]
         )

@@ -12,11 +12,14 @@ from kyzlo_actors.venue.ctl_act import Act, Arguments, Name
 from kyzlo_actors.venue.data_tape import DataTape
 from kyzlo_actors.venue.desk import Desk
 from kyzlo_actors.venue.feed import Feed
+from kyzlo_actors.venue.prints import Print
 from kyzlo_actors.venue.skew import MAX_SKEW_MS, SkewedClock
 
 Price = Annotated[float, Field(strict=True, ge=1, le=1e6)]
 # Symbol, halted or not, time in ns, low and high of the band (0: none).
 TellHalt = Callable[[str, bool, int, float, float], None]
+# A trade, and its corrected price (None: it never happened): what history says of it from now on.
+Correct = Callable[[Print, float | None], None]
 
 
 class Jump(Arguments):
@@ -37,12 +40,20 @@ class MarketActs:
     """See `acts`."""
 
     def __init__(
-        self, *, desk: Desk, feed: Feed, tape: DataTape, tell_halt: TellHalt, shown_clock: SkewedClock
+        self,
+        *,
+        desk: Desk,
+        feed: Feed,
+        tape: DataTape,
+        tell_halt: TellHalt,
+        correct: Correct,
+        shown_clock: SkewedClock,
     ) -> None:
         self._desk = desk
         self._feed = feed
         self._tape = tape
         self._tell_halt = tell_halt
+        self._correct = correct
         self._shown_clock = shown_clock
 
     def acts(self) -> list[Act]:
@@ -100,6 +111,7 @@ class MarketActs:
         if trade is None:
             raise BadInput("break_trade.symbol", given.symbol, "it has not traded since the venue started")
         self._tape.break_trade(trade, given.price, self._desk.now_ns())
+        self._correct(trade, given.price)
 
     def _set_skew(self, skew_ms: int) -> None:
         self._shown_clock.skew_ms = skew_ms

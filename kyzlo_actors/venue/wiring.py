@@ -107,6 +107,7 @@ def build(options: VenueOptions, base_now_ns: NowNs) -> VenueParts:
         data_tape=data_tape,
         gate=gate,
         tell_halt=ears.silence,
+        correct=polygon.ticks.correct,
         shown_clock=shown_clock,
     )
     routes = (

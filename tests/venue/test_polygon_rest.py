@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -153,6 +154,18 @@ def test_the_newest_trade_and_quote_and_the_state_of_the_market(evening: Running
     assert not rows[12].update_rules.consolidated.updates_high_low
     with pytest.raises(BadResponse, match="NOT_FOUND"):
         asked.get_last_trade("NOBODY")
+
+
+def test_a_broken_trade_shows_in_history_only(venue: RunningVenue) -> None:
+    asked = rest(venue)
+    for price, code in ((None, 8), (99.5, 1)):
+        venue.ctl(break_trade={"symbol": "AAA"} if price is None else {"symbol": "AAA", "price": price})
+        found = venue.until(lambda code=code: [trade for trade in newest(asked) if trade.correction == code])
+        assert price is None or found[0].price == price
+
+
+def newest(asked: Any) -> list[Any]:
+    return list(itertools.islice(asked.list_trades("AAA", limit=50), 50))
 
 
 REFUSED = [
