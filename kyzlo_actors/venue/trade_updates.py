@@ -28,7 +28,7 @@ TOO_MANY_REQUESTS: Final = 42910000
 # Events that wait for a delay to pass; beyond it the newest is lost, and counted.
 MAX_WAITING_EVENTS: Final = 10_000
 # Events that can be sent again; beyond it the oldest is forgotten.
-MAX_REMEMBERED: Final = 1_000
+MAX_REMEMBERED: Final = 200
 # Open sockets; one more is refused like one too many.
 MAX_SOCKETS: Final = 1_000
 # How long a swapped event waits for the one that goes before it.
