@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from kyzlo_actors.cli.complete import scenario_names
+
 _DEFAULT, _REPLAY_DEFAULT = "demo", "hours"
 
 
@@ -16,6 +18,7 @@ def venue(
         str | None,
         typer.Option(
             metavar="NAME",
+            autocompletion=scenario_names,
             help=f"A built-in scenario, or a JSON file; {_DEFAULT}, for replays {_REPLAY_DEFAULT}, if not given.",
         ),
     ] = None,
@@ -26,6 +29,9 @@ def venue(
     replay: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="Play the trades of this file (.csv, .csv.gz); may be repeated."),
+    ] = None,
+    symbols: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Play only these symbols of the files.")
     ] = None,
     speed: Annotated[
         float | None,
@@ -38,11 +44,14 @@ def venue(
     ready, and where."""
     from kyzlo_actors.domain.errors import BadInput
     from kyzlo_actors.venue.clock import MAX_SPEED
-    from kyzlo_actors.venue.options import VenueOptions
+    from kyzlo_actors.venue.options import MAX_SYMBOLS, VenueOptions
     from kyzlo_actors.venue.server import run
 
     if speed is not None and not 0 < speed <= MAX_SPEED:
         raise BadInput("--speed", speed, f"give a number above 0, at most {MAX_SPEED:g}")
+    only = tuple(name.strip() for name in (symbols or "").split(",") if name.strip())
+    if len(only) > MAX_SYMBOLS or (symbols is not None and not (only and replay)):
+        raise BadInput("--symbols", symbols, f"give 1 to {MAX_SYMBOLS} symbols, and files with --replay")
     name = scenario or (_REPLAY_DEFAULT if replay else _DEFAULT)
     options = VenueOptions(
         port=port,
@@ -51,5 +60,6 @@ def venue(
         account_number=account_number,
         clock_speed=speed,
         replay=tuple(replay or ()),
+        symbols=only,
     )
     run(options)

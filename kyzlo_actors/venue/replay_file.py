@@ -37,12 +37,19 @@ _CURE: Final = "give a file of trades with the columns " + ", ".join(REQUIRED)
 
 @dataclass(slots=True)
 class ReadTally:
-    """How the reading went. `first_bad` is one line about the first row that could not be used."""
+    """How the reading went. `first_bad` is one line about the first row that could not be used; `dropped` were of
+    symbols that nobody wants, `records` told about earlier trades."""
 
     rows: int = 0
+    dropped: int = 0
     bad_rows: int = 0
     records: int = 0
     first_bad: str = ""
+
+
+# Whether anybody wants the trades of a symbol; None of a row that nobody wants.
+Wanted = Callable[[str], bool]
+Parse = Callable[[Sequence[str]], Print | None]
 
 
 class _BadCell(Exception):
@@ -52,8 +59,8 @@ class _BadCell(Exception):
         super().__init__(f"column {column}: {value[:40]!r} cannot be used; {cure}")
 
 
-def read_trades(path: Path, tally: ReadTally) -> Iterator[Print]:
-    """The trades of the file in its order, a row at a time; rows that cannot be used are counted and left out.
+def read_trades(path: Path, tally: ReadTally, wanted: Wanted = lambda _: True) -> Iterator[Print]:
+    """The trades of `wanted` symbols in the file's order, a row at a time; what cannot be used is counted, left out.
 
     Raises: BadInput: no such file, no such columns, not readable, or more than `MAX_BAD_ROWS` bad rows.
     """
@@ -61,7 +68,7 @@ def read_trades(path: Path, tally: ReadTally) -> Iterator[Print]:
         with _opened(path) as file:
             rows = csv.reader(file)
             header = next(rows, [])
-            parse = _parser(path, header)
+            parse = _parser(path, header, wanted)
             for row in rows:
                 trade = _taken(path, rows.line_num, row, parse, tally)
                 if trade is not None:
@@ -70,9 +77,7 @@ def read_trades(path: Path, tally: ReadTally) -> Iterator[Print]:
         raise BadInput("replay", str(path), f"{_CURE}: {fault}") from fault
 
 
-def _taken(
-    path: Path, line: int, row: Sequence[str], parse: Callable[[Sequence[str]], Print], tally: ReadTally
-) -> Print | None:
+def _taken(path: Path, line: int, row: Sequence[str], parse: Parse, tally: ReadTally) -> Print | None:
     if not row:
         return None
     tally.rows += 1
@@ -87,6 +92,9 @@ def _taken(
                 "replay", str(path), f"more than {MAX_BAD_ROWS} bad rows; the last: {text}"
             ) from fault
         return None
+    if trade is None:
+        tally.dropped += 1
+        return None
     if trade.correction >= _FIRST_RECORD_CODE:
         tally.records += 1
         return None
@@ -100,7 +108,7 @@ def _opened(path: Path) -> IO[str]:
     return open(path, encoding="utf-8", newline="")
 
 
-def _parser(path: Path, header: Sequence[str]) -> Callable[[Sequence[str]], Print]:
+def _parser(path: Path, header: Sequence[str], wanted: Wanted) -> Parse:
     """Raises: BadInput: a column is missing."""
     places = {name.strip().lower(): index for index, name in enumerate(header)}
     for name in REQUIRED:
@@ -109,11 +117,14 @@ def _parser(path: Path, header: Sequence[str]) -> Callable[[Sequence[str]], Prin
             raise BadInput(
                 "replay", str(path), f"line 1: the column {name!r} is missing (found: {found}); {_CURE}"
             )
-    wanted = [places.get(name, -1) for name in (*REQUIRED, *OPTIONAL)]
+    used = [places.get(name, -1) for name in (*REQUIRED, *OPTIONAL)]
 
-    def parse(row: Sequence[str]) -> Print:
+    def parse(row: Sequence[str]) -> Print | None:
         count = len(row)
-        return _print([row[place] if 0 <= place < count else "" for place in wanted])
+        # Most rows of a whole market are nobody's: they are not even looked at.
+        if used[0] < count and not wanted(row[used[0]]):
+            return None
+        return _print([row[place] if 0 <= place < count else "" for place in used])
 
     return parse
 

@@ -15,11 +15,11 @@ from kyzlo_actors.domain.values import NS_PER_MILLISECOND
 from kyzlo_actors.replay.matching_messages import Quote
 from kyzlo_actors.venue.intraday import Halt
 from kyzlo_actors.venue.jumps import Jumps
+from kyzlo_actors.venue.options import MAX_SYMBOLS
 from kyzlo_actors.venue.prints import Band, Print, VenueBar
 from kyzlo_actors.venue.replay_file import ReadTally, read_trades
 from kyzlo_actors.venue.scenario import Scenario, SymbolPart
 
-MAX_SYMBOLS: Final = 500
 END_OF_TIME_MS: Final = 1 << 42
 _BATCH: Final = 10_000
 _CACHE_KB: Final = 32_000
@@ -36,48 +36,61 @@ _TABLE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """A market, the scenario with the file's symbols, and how the reading went (`dropped`: of too many symbols)."""
+    """A market, the scenario with the file's symbols, and how the reading went."""
 
     market: ReplayMarket
     scenario: Scenario
     tally: ReadTally
-    dropped: int
 
 
-def load_replay(paths: Sequence[Path], scenario: Scenario) -> Replay:
+def load_replay(paths: Sequence[Path], scenario: Scenario, symbols: Sequence[str] = ()) -> Replay:
     """Read the files into a temporary database on disk: memory stays bounded, however large they are.
 
-    Raises: BadInput: a file cannot be used, or holds no trade.
+    `symbols` are the only ones wanted; without any, the scenario's and as many others as there is room for.
+    Raises: BadInput: a file cannot be used, or holds no trade that is wanted.
     """
     # The empty name is a database of its own on disk, which ends with its connection.
     base = sqlite3.connect("")
-    base.execute("PRAGMA journal_mode = OFF")
-    base.execute("PRAGMA synchronous = OFF")
-    base.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+    for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KB}"):
+        base.execute(f"PRAGMA {pragma}")
     base.execute(_TABLE)
     tally = ReadTally()
+    choice = _Choice(symbols, scenario)
     first: dict[str, Print] = {}
-    dropped = 0
     for path in paths:
-        trades = read_trades(path, tally)
+        trades = read_trades(path, tally, choice.wants)
         while batch := list(islice(trades, _BATCH)):
-            kept = []
             for trade in batch:
-                if trade.symbol not in first:
-                    if len(first) >= MAX_SYMBOLS:
-                        dropped += 1
-                        continue
-                    first[trade.symbol] = trade
-                kept.append(_row(trade))
-            base.executemany(f"INSERT INTO trades VALUES ({', '.join('?' * 15)})", kept)
+                first.setdefault(trade.symbol, trade)
+            base.executemany(f"INSERT INTO trades VALUES ({', '.join('?' * 15)})", map(_row, batch))
     if not first:
-        problem = tally.first_bad or "it holds no trade"
+        problem = tally.first_bad or "it holds no trade that is wanted"
         raise BadInput("replay", ", ".join(map(str, paths)), problem)
     base.execute("CREATE INDEX by_symbol ON trades (symbol, second, ts_ms)")
     base.execute("CREATE INDEX by_time ON trades (second, ts_ms)")
     parts = tuple(scenario.symbol(name) or _default_part(first[name]) for name in sorted(first))
     played = scenario.model_copy(update={"symbols": parts})
-    return Replay(market=ReplayMarket(base, played), scenario=played, tally=tally, dropped=dropped)
+    return Replay(market=ReplayMarket(base, played), scenario=played, tally=tally)
+
+
+class _Choice:
+    """Which symbols are played: a bounded number, with room kept for those of the scenario."""
+
+    def __init__(self, symbols: Sequence[str], scenario: Scenario) -> None:
+        self._only = frozenset(symbols)
+        self._known = frozenset(part.symbol for part in scenario.symbols)
+        self._others: set[str] = set()
+
+    def wants(self, symbol: str) -> bool:
+        """Whether its trades are played."""
+        if self._only:
+            return symbol in self._only
+        if symbol in self._known or symbol in self._others:
+            return True
+        if len(self._known) + len(self._others) >= MAX_SYMBOLS:
+            return False
+        self._others.add(symbol)
+        return True
 
 
 class ReplayMarket:

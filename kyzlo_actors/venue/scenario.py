@@ -8,11 +8,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from kyzlo_actors.domain.errors import BadInput
 from kyzlo_actors.venue.behaviour import Behaviour
 from kyzlo_actors.venue.calendar import CalendarMode, CalendarRules
+from kyzlo_actors.venue.timestamps import parse_rfc3339
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -50,6 +51,13 @@ class ClockPart(_Part):
     shown_is_open: bool | None = None
     shown_next_open: str | None = None
     shown_next_close: str | None = None
+
+    @field_validator("starts_at")
+    @classmethod
+    def _is_a_moment(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_rfc3339(text)
+        return text
 
 
 class FillPlanPart(_Part):

@@ -63,7 +63,7 @@ class Stage:
                 "last": rfc3339(market.last_ms * NS_PER_MILLISECOND, 3),
                 "rows": tally.rows,
                 "bad_rows": tally.bad_rows,
-                "dropped": self.replay.dropped,
+                "dropped": tally.dropped,
             }
         return about
 
@@ -79,7 +79,7 @@ def set_stage(options: VenueOptions, base_now_ns: NowNs) -> Stage:
         faults.apply(fault)
     switches = Switches(scenario.behaviour)
     calendar = VenueCalendar(scenario.calendar.rules)
-    replay = load_replay(options.replay, scenario) if options.replay else None
+    replay = load_replay(options.replay, scenario, options.symbols) if options.replay else None
     source: MarketSource
     if replay:
         scenario, source = replay.scenario, replay.market

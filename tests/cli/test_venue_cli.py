@@ -48,3 +48,26 @@ def test_an_unknown_scenario_is_bad_input() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("kyzlo: scenario: 'no-such-scenario' cannot be used")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--speed", "0"], "--speed: 0.0 cannot be used; give a number above 0"),
+        (["--speed", "nan"], "--speed: nan cannot be used; give a number above 0"),
+        (
+            ["--symbols", "A,B"],
+            "--symbols: 'A,B' cannot be used; give 1 to 500 symbols, and files with --replay",
+        ),
+        (
+            ["--replay", "no-such-file.csv"],
+            "replay: 'no-such-file.csv' cannot be used; give a file of trades",
+        ),
+    ],
+)
+def test_options_that_cannot_be_used_are_one_line(options: list[str], words: str) -> None:
+    done = subprocess.run(
+        [*KYZLO, "venue", *options], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"kyzlo: {words}") and done.stderr.count("\n") == 1

@@ -21,10 +21,10 @@ from kyzlo_actors.venue.bars import Bars
 from kyzlo_actors.venue.calendar import VenueCalendar
 from kyzlo_actors.venue.clock import VenueClock
 from kyzlo_actors.venue.feed import Feed
-from kyzlo_actors.venue.options import VenueOptions
+from kyzlo_actors.venue.options import MAX_SYMBOLS, VenueOptions
 from kyzlo_actors.venue.prints import Band, Print, VenueBar
 from kyzlo_actors.venue.replay_file import MAX_BAD_ROWS, ReadTally, read_trades
-from kyzlo_actors.venue.replay_market import MAX_SYMBOLS, ReplayMarket, load_replay
+from kyzlo_actors.venue.replay_market import ReplayMarket, load_replay
 from kyzlo_actors.venue.scenario import load_scenario
 from kyzlo_actors.venue.server import serve
 from tests.venue.trade_files import COLUMNS, rows_of, write
@@ -162,7 +162,7 @@ def test_files_that_cannot_be_used_are_refused_in_a_line(tmp_path: Path) -> None
     cut = tmp_path / "cut.csv.gz"
     cut.write_bytes(write(tmp_path / "whole.csv.gz", rows_of("A", FRIDAY, 500)).read_bytes()[:-200])
     for path, words in (
-        (empty, "holds no trade"),
+        (empty, "holds no trade that is wanted"),
         (headless, "the column 'price' is missing"),
         (broken, "give a file of trades"),
         (binary, "give a file of trades"),
@@ -185,10 +185,23 @@ def test_symbols_that_the_scenario_knows_keep_their_terms_others_get_defaults(tm
     assert len(made.scenario.symbols) == 2
 
 
-def test_symbols_beyond_the_bound_are_left_out(tmp_path: Path) -> None:
-    rows = [row for number in range(MAX_SYMBOLS + 2) for row in rows_of(f"S{number}", FRIDAY, 1)]
+def test_symbols_beyond_the_bound_are_left_out_but_never_the_scenarios(tmp_path: Path) -> None:
+    known = HOURS.symbols[-1].symbol
+    names = [*(f"S{number}" for number in range(MAX_SYMBOLS)), known]
+    rows = [row for name in names for row in rows_of(name, FRIDAY, 1)]
     made = load_replay([write(tmp_path / "a.csv", rows)], HOURS)
-    assert (len(made.market.symbols), made.dropped) == (MAX_SYMBOLS, 2)
+    room = MAX_SYMBOLS - len(HOURS.symbols)
+    assert (len(made.market.symbols), made.tally.dropped) == (room + 1, MAX_SYMBOLS - room)
+    assert known in made.market.symbols
+
+
+def test_only_the_symbols_that_are_wanted_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", [*rows_of("AAA", FRIDAY, 3), ["BBB", "unreadable"]])
+    made = load_replay([path], HOURS, ["AAA"])
+    assert made.market.symbols == ("AAA",)
+    assert (made.tally.dropped, made.tally.bad_rows) == (1, 0)
+    with pytest.raises(BadInput, match="no trade that is wanted"):
+        load_replay([path], HOURS, ["CCC"])
 
 
 @settings(max_examples=200, deadline=None)
@@ -201,7 +214,7 @@ def test_no_text_makes_the_reader_stumble(tmp_path_factory: pytest.TempPathFacto
         trades = list(read_trades(path, tally))
     except BadInput:
         return
-    assert len(trades) + tally.bad_rows + tally.records == tally.rows
+    assert len(trades) + tally.bad_rows + tally.records + tally.dropped == tally.rows
 
 
 def in_a_venue(options: VenueOptions, act: Callable[[int], None]) -> None:

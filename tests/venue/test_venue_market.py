@@ -259,6 +259,7 @@ def test_a_bad_scenario_says_what_is_wrong(tmp_path: Path) -> None:
         ({"symbols": []}, "symbols"),
         ({"surprise": 1}, "surprise"),
         ({"account": {**good["account"], "cash": -1}}, "account.cash"),
+        ({"clock": {"starts_at": "noon"}}, "clock.starts_at"),
     ):
         path.write_text(json.dumps({**good, **change}))
         with pytest.raises(BadInput, match=word):
