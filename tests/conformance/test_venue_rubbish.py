@@ -110,6 +110,7 @@ class Door:
 @pytest.fixture
 def door(venue_process: StartProcess) -> Iterator[Door]:
     made = Door(venue_process("conformance"))
+    made.send("POST", "/_ctl", json={"cfg": {"rate": 1_000_000}})
     yield made
     made.assert_serves()
     print(f"{made.sent} requests: {dict(sorted(made.statuses.items()))}")
