@@ -49,7 +49,9 @@ app.command("resume")(resume.resume)
 app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("top")(top.top)
-app.command("venue", epilog="Example: kyzlo venue --port 8080 --replay 2026-11-20.csv.gz --speed 60")(venue.venue)
+app.command("venue", epilog="Example: kyzlo venue --port 8080 --replay 2026-11-20.csv.gz --speed 60")(
+    venue.venue
+)
 
 
 def main() -> None:

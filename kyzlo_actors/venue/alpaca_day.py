@@ -21,7 +21,9 @@ _SEARCH_DAYS: Final = 15
 class TradingDay:
     """`roll` it before anything of a new day is booked; a day is one of New York's."""
 
-    def __init__(self, engine: MatchingEngine, market: MarketSource, calendar: VenueCalendar, now_ns: int) -> None:
+    def __init__(
+        self, engine: MatchingEngine, market: MarketSource, calendar: VenueCalendar, now_ns: int
+    ) -> None:
         self.last_equity = engine.account.starting_cash
         self.ends_ns = 0
         self._engine = engine
