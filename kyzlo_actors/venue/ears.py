@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kyzlo_actors.replay.matching_messages import SessionPhase
-from kyzlo_actors.venue.desk import Desk
-from kyzlo_actors.venue.feed import FeedListener
-from kyzlo_actors.venue.prints import Band, Print, VenueBar
+from kyzlo_actors.venue.broker.desk import Desk
+from kyzlo_actors.venue.market.feed import FeedListener
+from kyzlo_actors.venue.market.prints import Band, Print, VenueBar
 
 
 class Ears:

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from kyzlo_actors.domain.errors import BadInput
-from kyzlo_actors.venue.behaviour import Behaviour
-from kyzlo_actors.venue.calendar import CalendarMode, CalendarRules
+from kyzlo_actors.venue.control.behaviour import Behaviour
+from kyzlo_actors.venue.market.calendar import CalendarMode, CalendarRules
 from kyzlo_actors.venue.timestamps import parse_rfc3339
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND
-from kyzlo_actors.venue.bars import Bars
-from kyzlo_actors.venue.behaviour import Switches
-from kyzlo_actors.venue.calendar import VenueCalendar
 from kyzlo_actors.venue.clock import NowNs, VenueClock
-from kyzlo_actors.venue.faults import Faults
-from kyzlo_actors.venue.feed import Feed, FeedListener
-from kyzlo_actors.venue.market import Market
+from kyzlo_actors.venue.control.behaviour import Switches
+from kyzlo_actors.venue.control.faults import Faults
+from kyzlo_actors.venue.market.bars import Bars
+from kyzlo_actors.venue.market.calendar import VenueCalendar
+from kyzlo_actors.venue.market.feed import Feed, FeedListener
+from kyzlo_actors.venue.market.replayed import Replay, load_replay
+from kyzlo_actors.venue.market.seeded import Market
+from kyzlo_actors.venue.market.source import MarketSource
 from kyzlo_actors.venue.options import VenueOptions
-from kyzlo_actors.venue.replay_market import Replay, load_replay
 from kyzlo_actors.venue.scenario import Scenario, load_scenario
-from kyzlo_actors.venue.source import MarketSource
 from kyzlo_actors.venue.timestamps import parse_rfc3339, rfc3339
 
 # A replay begins that long before its first trade, so that clients find their way in.

@@ -11,27 +11,27 @@ from aiohttp import web
 
 from kyzlo_actors.domain.values import NS_PER_SECOND
 from kyzlo_actors.replay.matching import MatchingEngine
-from kyzlo_actors.venue.activity_events import ActivityEvents
-from kyzlo_actors.venue.activity_ledger import ActivityLedger
-from kyzlo_actors.venue.alpaca_activities import AlpacaActivities
-from kyzlo_actors.venue.alpaca_orders import AlpacaOrders
-from kyzlo_actors.venue.alpaca_positions import AlpacaPositions
-from kyzlo_actors.venue.alpaca_rest import AlpacaRest
-from kyzlo_actors.venue.alpaca_terms import fill_plan, first_terms
+from kyzlo_actors.venue.broker.activities import AlpacaActivities
+from kyzlo_actors.venue.broker.activity_events import ActivityEvents
+from kyzlo_actors.venue.broker.activity_ledger import ActivityLedger
+from kyzlo_actors.venue.broker.desk import Desk
+from kyzlo_actors.venue.broker.http import Gate, RateWindow, json_errors
+from kyzlo_actors.venue.broker.orders import AlpacaOrders
+from kyzlo_actors.venue.broker.positions import AlpacaPositions
+from kyzlo_actors.venue.broker.reference import AlpacaRest
+from kyzlo_actors.venue.broker.terms import fill_plan, first_terms
+from kyzlo_actors.venue.broker.trade_updates import TradeUpdates
 from kyzlo_actors.venue.clock import NowNs
-from kyzlo_actors.venue.ctl import Ctl
-from kyzlo_actors.venue.data_stream import DataStream
-from kyzlo_actors.venue.data_tape import DataTape
-from kyzlo_actors.venue.desk import Desk
+from kyzlo_actors.venue.control.door import Ctl
+from kyzlo_actors.venue.control.skew import SkewedClock
+from kyzlo_actors.venue.data.stream import DataStream
+from kyzlo_actors.venue.data.tape import DataTape
 from kyzlo_actors.venue.ears import Ears
-from kyzlo_actors.venue.feed import Feed
-from kyzlo_actors.venue.http import Gate, RateWindow, json_errors
+from kyzlo_actors.venue.market.feed import Feed
 from kyzlo_actors.venue.options import VenueOptions
-from kyzlo_actors.venue.polygon_side import PolygonSide, polygon_side
-from kyzlo_actors.venue.polygon_ws import PolygonStream
-from kyzlo_actors.venue.skew import SkewedClock
+from kyzlo_actors.venue.polygon.side import PolygonSide, polygon_side
+from kyzlo_actors.venue.polygon.stream import PolygonStream
 from kyzlo_actors.venue.stage import Stage, set_stage
-from kyzlo_actors.venue.trade_updates import TradeUpdates
 
 _GOING_AWAY: Final = 1001
 _MAX_BODY_BYTES: Final = 1024 * 1024

@@ -30,7 +30,7 @@ from kyzlo_actors.domain.broker_events import (
 from kyzlo_actors.domain.order import OrderTicket
 from kyzlo_actors.domain.values import Side
 from kyzlo_actors.infrastructure.clock import SystemClock
-from kyzlo_actors.venue.malformed import MALFORMED
+from kyzlo_actors.venue.control.malformed import MALFORMED
 from tests.fakes.broker_reports import ReportBook
 from tests.fakes.feed_listener import RecordingListener
 from tests.fakes.local_server import PaperVenue, websocket_script

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from kyzlo_actors.domain.values import Side
 from kyzlo_actors.replay.matching_messages import CashBooked, Fill, FillBusted
-from kyzlo_actors.venue import activity_events
-from kyzlo_actors.venue.activity_events import ActivityEvents
-from kyzlo_actors.venue.activity_ledger import ActivityLedger, is_ulid, ulid
+from kyzlo_actors.venue.broker import activity_events
+from kyzlo_actors.venue.broker.activity_events import ActivityEvents
+from kyzlo_actors.venue.broker.activity_ledger import ActivityLedger, is_ulid, ulid
 
 if TYPE_CHECKING:
     from conftest import RunningVenue, StartVenue

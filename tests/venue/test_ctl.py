@@ -10,7 +10,7 @@ import pytest
 import websocket
 from websocket import WebSocketBadStatusException
 
-from kyzlo_actors.venue.ctl_words import as_commands
+from kyzlo_actors.venue.control.words import as_commands
 
 if TYPE_CHECKING:
     from conftest import RunningVenue, Socket, StartVenue

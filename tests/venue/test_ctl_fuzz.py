@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from kyzlo_actors.venue.behaviour import Behaviour
-from kyzlo_actors.venue.fault_kinds import KINDS
+from kyzlo_actors.venue.control.behaviour import Behaviour
+from kyzlo_actors.venue.control.fault_kinds import KINDS
 
 if TYPE_CHECKING:
     from conftest import RunningVenue

@@ -15,12 +15,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from alpaca.data.live import StockDataStream
 
-from kyzlo_actors.venue.data_json import correction_event, trade_event
-from kyzlo_actors.venue.data_stream import DataStream
-from kyzlo_actors.venue.data_tape import DataTape
-from kyzlo_actors.venue.day_bars import DayBars
-from kyzlo_actors.venue.faults import Faults
-from kyzlo_actors.venue.prints import Band, Print, VenueBar
+from kyzlo_actors.venue.control.faults import Faults
+from kyzlo_actors.venue.data.json_shapes import correction_event, trade_event
+from kyzlo_actors.venue.data.stream import DataStream
+from kyzlo_actors.venue.data.tape import DataTape
+from kyzlo_actors.venue.market.day_bars import DayBars
+from kyzlo_actors.venue.market.prints import Band, Print, VenueBar
 from kyzlo_actors.venue.scenario import load_scenario
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import kyzlo_actors.venue
 from kyzlo_actors.domain.errors import BadInput
-from kyzlo_actors.venue.fault_kinds import KINDS, FaultShape
-from kyzlo_actors.venue.faults import MAX_RULES, Faults, is_order
+from kyzlo_actors.venue.control.fault_kinds import KINDS, FaultShape
+from kyzlo_actors.venue.control.faults import MAX_RULES, Faults, is_order
 
 VENUE = Path(kyzlo_actors.venue.__file__).parent
 
@@ -141,7 +141,7 @@ def test_rules_are_bounded() -> None:
 
 def test_every_fault_the_venue_asks_for_exists_and_every_one_that_exists_is_asked_for() -> None:
     asked = set()
-    for path in VENUE.glob("*.py"):
+    for path in VENUE.rglob("*.py"):
         if not path.name.startswith("fault"):
             asked |= set(re.findall(r'(?:strikes?|_struck|is_on)\(\s*"(\w+)"', path.read_text()))
     # Nothing is struck by it: it is a state of the engine.

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from kyzlo_actors.replay.matching_messages import SessionPhase
-from kyzlo_actors.venue.bars import Bars
-from kyzlo_actors.venue.calendar import VenueCalendar
-from kyzlo_actors.venue.feed import Feed
-from kyzlo_actors.venue.intraday import Halt
-from kyzlo_actors.venue.market import Market
-from kyzlo_actors.venue.polygon_json import quote_json
-from kyzlo_actors.venue.prints import Band, Print, VenueBar
-from kyzlo_actors.venue.quotes import quote_print
+from kyzlo_actors.venue.market.bars import Bars
+from kyzlo_actors.venue.market.calendar import VenueCalendar
+from kyzlo_actors.venue.market.feed import Feed
+from kyzlo_actors.venue.market.intraday import Halt
+from kyzlo_actors.venue.market.prints import Band, Print, VenueBar
+from kyzlo_actors.venue.market.quotes import quote_print
+from kyzlo_actors.venue.market.seeded import Market
+from kyzlo_actors.venue.polygon.json_shapes import quote_json
 from kyzlo_actors.venue.scenario import Scenario, load_scenario
 from kyzlo_actors.venue.timestamps import new_york_ns
 

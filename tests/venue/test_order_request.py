@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from kyzlo_actors.domain.order import OrderTicket
 from kyzlo_actors.domain.values import OrderType, Side, TimeInForce
 from kyzlo_actors.replay.ticket_checks import ticket_fault
-from kyzlo_actors.venue.alpaca_refusal import Refusal
-from kyzlo_actors.venue.behaviour import Behaviour
-from kyzlo_actors.venue.calendar import CalendarMode, CalendarRules, VenueCalendar
-from kyzlo_actors.venue.http import json_body
-from kyzlo_actors.venue.order_request import ReplaceWish, read_order, read_replace
-from kyzlo_actors.venue.order_request_checks import RequestContext
-from kyzlo_actors.venue.order_request_windows import AuctionWindows
+from kyzlo_actors.venue.broker.http import json_body
+from kyzlo_actors.venue.broker.order_request import ReplaceWish, read_order, read_replace
+from kyzlo_actors.venue.broker.order_request_checks import RequestContext
+from kyzlo_actors.venue.broker.order_request_windows import AuctionWindows
+from kyzlo_actors.venue.broker.refusal import Refusal
+from kyzlo_actors.venue.control.behaviour import Behaviour
+from kyzlo_actors.venue.market.calendar import CalendarMode, CalendarRules, VenueCalendar
 from kyzlo_actors.venue.scenario import Scenario
 from tests.venue.conftest import quiet_scenario
 

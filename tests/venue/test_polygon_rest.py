@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from massive.exceptions import BadResponse
 
-from kyzlo_actors.venue.periods import TIMESPANS, Step
+from kyzlo_actors.venue.market.periods import TIMESPANS, Step
 from kyzlo_actors.venue.timestamps import new_york_ns, rfc3339_new_york
 
 if TYPE_CHECKING:

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from kyzlo_actors.domain.errors import BadInput
 from kyzlo_actors.replay.matching_messages import SessionPhase
-from kyzlo_actors.venue.bars import Bars
-from kyzlo_actors.venue.calendar import VenueCalendar
 from kyzlo_actors.venue.clock import VenueClock
-from kyzlo_actors.venue.feed import Feed
+from kyzlo_actors.venue.market.bars import Bars
+from kyzlo_actors.venue.market.calendar import VenueCalendar
+from kyzlo_actors.venue.market.feed import Feed
+from kyzlo_actors.venue.market.prints import Band, Print, VenueBar
+from kyzlo_actors.venue.market.replay_file import MAX_BAD_ROWS, ReadTally, read_trades
+from kyzlo_actors.venue.market.replayed import ReplayMarket, load_replay
 from kyzlo_actors.venue.options import MAX_SYMBOLS, VenueOptions
-from kyzlo_actors.venue.prints import Band, Print, VenueBar
-from kyzlo_actors.venue.replay_file import MAX_BAD_ROWS, ReadTally, read_trades
-from kyzlo_actors.venue.replay_market import ReplayMarket, load_replay
 from kyzlo_actors.venue.scenario import load_scenario
 from kyzlo_actors.venue.server import serve
 from tests.venue.trade_files import COLUMNS, rows_of, write

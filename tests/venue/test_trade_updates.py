@@ -13,11 +13,11 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from kyzlo_actors.venue import trade_updates
-from kyzlo_actors.venue.behaviour import Behaviour, Switches
-from kyzlo_actors.venue.faults import Faults
-from kyzlo_actors.venue.malformed import MALFORMED
-from kyzlo_actors.venue.trade_updates import FOR_EVER, TradeUpdates
+from kyzlo_actors.venue.broker import trade_updates
+from kyzlo_actors.venue.broker.trade_updates import FOR_EVER, TradeUpdates
+from kyzlo_actors.venue.control.behaviour import Behaviour, Switches
+from kyzlo_actors.venue.control.faults import Faults
+from kyzlo_actors.venue.control.malformed import MALFORMED
 
 WAIT = 20
 EVENTS = (

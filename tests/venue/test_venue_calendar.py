@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kyzlo_actors.replay.matching_messages import SessionPhase
-from kyzlo_actors.venue.calendar import CalendarMode, CalendarRules, VenueCalendar
 from kyzlo_actors.venue.clock import VenueClock
-from kyzlo_actors.venue.holidays import closes_early, is_holiday
+from kyzlo_actors.venue.market.calendar import CalendarMode, CalendarRules, VenueCalendar
+from kyzlo_actors.venue.market.holidays import closes_early, is_holiday
 from kyzlo_actors.venue.timestamps import new_york_ns, rfc3339_new_york
 
 EXCHANGE = VenueCalendar(CalendarRules(mode=CalendarMode.EXCHANGE))

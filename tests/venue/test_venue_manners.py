@@ -9,10 +9,10 @@ import websocket
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from kyzlo_actors.venue.behaviour import Switches
-from kyzlo_actors.venue.faults import Faults
+from kyzlo_actors.venue.control.behaviour import Switches
+from kyzlo_actors.venue.control.faults import Faults
 from kyzlo_actors.venue.frames import CannedFrames
-from kyzlo_actors.venue.polygon_ws import PolygonStream
+from kyzlo_actors.venue.polygon.stream import PolygonStream
 from kyzlo_actors.venue.scenario import PolygonPart
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from kyzlo_actors.domain.errors import BadInput, Recoverable
 from kyzlo_actors.replay.matching_messages import SessionPhase
-from kyzlo_actors.venue.bars import Bars
-from kyzlo_actors.venue.calendar import CalendarMode, CalendarRules, VenueCalendar
-from kyzlo_actors.venue.feed import Feed
-from kyzlo_actors.venue.market import Market
-from kyzlo_actors.venue.prints import Band, Print, VenueBar, bar_of
+from kyzlo_actors.venue.market.bars import Bars
+from kyzlo_actors.venue.market.calendar import CalendarMode, CalendarRules, VenueCalendar
+from kyzlo_actors.venue.market.feed import Feed
+from kyzlo_actors.venue.market.prints import Band, Print, VenueBar, bar_of
+from kyzlo_actors.venue.market.seeded import Market
 from kyzlo_actors.venue.scenario import load_scenario, shipped_scenarios
 from kyzlo_actors.venue.timestamps import new_york_ns, parse_rfc3339, rfc3339, rfc3339_new_york
 

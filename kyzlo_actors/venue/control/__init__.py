@@ -1,0 +1,1 @@
+"""The venue's back door `/_ctl`: faults, switches, acts."""

@@ -1,0 +1,1 @@
+"""What trades when: the seeded market, recorded days, sessions, bars."""

@@ -1,0 +1,1 @@
+"""Polygon's side of the venue: websocket and REST."""
