@@ -35,6 +35,8 @@ def with_symbol(text: str, symbol: str, table: Mapping[str, Any]) -> str:
     """
     wanted = _parsed(text)
     symbols = wanted.setdefault(_SYMBOLS, {})
+    if not isinstance(symbols, dict):
+        raise BadInput(_SYMBOLS, Words("what is not a table"), "write each symbol as a table: [symbols.AAPL]")
     if symbol in symbols:
         raise BadInput("SYMBOL", symbol, "it is in the settings already: change it there, or remove it first")
     symbols[symbol] = dict(table)
@@ -46,7 +48,7 @@ def with_symbol(text: str, symbol: str, table: Mapping[str, Any]) -> str:
     if _parses_to(changed, wanted):
         return changed
     document: Any = tomlkit.parse(text)
-    document[_SYMBOLS][symbol] = dict(table)
+    document.setdefault(_SYMBOLS, tomlkit.table(is_super_table=True))[symbol] = dict(table)
     return _checked(tomlkit.dumps(document), wanted)
 
 

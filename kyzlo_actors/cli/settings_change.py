@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +22,33 @@ from kyzlo_actors.infrastructure.files import replace_durable
 _CHECK_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.3
 _STEADY: Final = ("trading", "shut")
+_BOM: Final = "\ufeff"
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """From the look at the file to the service's start with it, nobody else changes it by this module.
+
+    Else two would each write what they read, and one of the changes would be lost; or one that is refused would be
+    kept by the other. Raises: Recoverable: somebody is at it. BadInput: its directory cannot be read.
+    """
+    directory = Path(os.path.realpath(path)).parent
+    try:
+        # The file itself is replaced: a lock on it would be one on the old file.
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        cure = f"{error.strerror}: name the settings file; `kyzlo init` writes a first one"
+        raise BadInput("--settings", str(path), cure) from None
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Recoverable(
+                f"{path}: somebody else is changing it: nothing is written, try again"
+            ) from None
+        yield
+    finally:
+        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +79,11 @@ def prepare_change(
     Raises: BadInput: the file is missing, or what comes out cannot be used.
     """
     before = read_text(path)
-    after = change(before)
-    for key in check_text(path, after, environ, live=live):
+    mark = _BOM if before.startswith(_BOM) else ""
+    text = change(before.removeprefix(mark))
+    for key in check_text(path, text, environ, live=live):
         print(f"kyzlo: note: {key} cannot be seen from here and was not judged", file=sys.stderr)
-    return SettingsChange(path=path, before=before, after=after)
+    return SettingsChange(path=path, before=before, after=mark + text)
 
 
 def read_text(path: Path) -> str:

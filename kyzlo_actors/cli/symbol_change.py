@@ -15,6 +15,7 @@ from kyzlo_actors.cli.admin_client import symbol_rows
 from kyzlo_actors.cli.book import load_book
 from kyzlo_actors.cli.settings_change import (
     SettingsChange,
+    changing,
     check_same_file,
     have_it_taken,
     prepare_change,
@@ -44,8 +45,14 @@ def carry_out(change: SymbolChange, say: Callable[[str], None]) -> tuple[dict[st
     """Judge the change, write it, and have the service take it, if one runs and it is wanted.
 
     Returns the result as plain data, and its last words. Raises: BadInput: the settings would not be usable; the file
-    is untouched. Recoverable: the service refuses (then the file is as it was), or is not through its start in time.
+    is untouched. Recoverable: the service refuses (then the file is as it was), or is not through its start in time; or
+    somebody else is changing the file.
     """
+    with changing(change.settings or DEFAULT_PATH):
+        return _carry_out(change, say)
+
+
+def _carry_out(change: SymbolChange, say: Callable[[str], None]) -> tuple[dict[str, Any], str]:
     symbol, path = change.symbol, change.settings or DEFAULT_PATH
     status = None if change.no_restart else running_status(change.runtime)
     if status is not None:

@@ -92,6 +92,10 @@ def test_into_a_file_without_symbols() -> None:
         (lambda: without_symbol("[symbols.A]\nq = 1\n", "A"), "the only one"),
         (lambda: with_symbol("no toml", "A", TABLE), "not TOML"),
         (lambda: without_symbol("symbols = 5\n", "A"), "none"),
+        (lambda: with_symbol("symbols = 5\n", "A", TABLE), "as a table"),
+        (lambda: with_symbol("[[symbols]]\nx = 1\n", "A", TABLE), "as a table"),
+        (lambda: with_symbol("RISK_MAX_NOTIONAL = nan\n", "A", TABLE), "by hand"),
+        (lambda: without_symbol("x = nan\n[symbols.A]\n[symbols.B]\n", "A"), "by hand"),
     ],
 )
 def test_what_cannot_be_is_one_clear_line(edit: object, words: str) -> None:

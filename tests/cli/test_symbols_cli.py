@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from kyzlo_actors.actors.layout import BROKER, Layout
 from kyzlo_actors.actors.recovery import SnapshotFile
 from kyzlo_actors.cli import settings_change
+from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.execution_core import ExecutionState
 from kyzlo_actors.domain.order import Order, OrderStatus, OrderTicket
 from kyzlo_actors.domain.position import Position
@@ -345,3 +348,43 @@ def test_somebody_elses_change_meanwhile_is_not_lost(
     with AdminServer(runtime, answer):
         assert kyzlo("symbols", "add", "NVDA", *NEW, "--settings", settings).code == 1
     assert settings.read_text() == other
+
+
+def test_a_byte_order_mark_stays(kyzlo: Kyzlo, settings: Path) -> None:
+    settings.write_text("\ufeff" + settings.read_text())
+    assert kyzlo("symbols", "add", "NVDA", *NEW, "--settings", settings).code == 0
+    assert settings.read_text().count("\ufeff") == 1 and settings.read_text().startswith("\ufeff#")
+
+
+def test_two_changes_at_once_do_not_swallow_each_other(
+    kyzlo: Kyzlo, settings: Path, runtime: Path, guardian: Guardian
+) -> None:
+    refused: list[str] = []
+
+    def answer(request: Json) -> Json:
+        if request["cmd"] == "renew":  # the first one's text stands in the file, and nobody knows if it stays
+            with pytest.raises(Recoverable) as second, settings_change.changing(settings):
+                pass
+            refused.append(str(second.value))
+        return guardian(request)
+
+    with AdminServer(runtime, answer):
+        guardian.after = [*guardian.rows, actor("symbol-NVDA")]
+        assert kyzlo("symbols", "add", "NVDA", *NEW, "--settings", settings).code == 0
+    assert "somebody else is changing it" in refused[0]
+    assert kyzlo("symbols", "remove", "MSFT", "--settings", settings).code == 0
+
+
+def test_many_at_once_add_their_symbol_or_say_that_they_did_not(settings: Path) -> None:
+    names = [f"Z{letter}" for letter in "ABCDEF"]
+    command = [sys.executable, "-m", "kyzlo_actors.cli", "symbols", "add"]
+    running = {
+        name: subprocess.Popen([*command, name, *NEW, "--settings", str(settings)], stderr=subprocess.PIPE)
+        for name in names
+    }
+    done = {
+        name
+        for name, process in running.items()
+        if process.communicate(timeout=50) and not process.returncode
+    }
+    assert done and {name for name in names if f"[symbols.{name}]" in settings.read_text()} == done
