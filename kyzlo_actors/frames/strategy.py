@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from kyzlo_actors.domain.market import Bar
 from kyzlo_actors.domain.strategy.protocol import BaseStrategy, Context, Signal
-from kyzlo_actors.frames.window import BarWindow
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_WARM_UP_BARS: Final = 200
 
@@ -26,6 +26,9 @@ class FrameStrategy(BaseStrategy):
     """Of the index; "America/New_York" for the exchange's own time."""
 
     def __init__(self, parameters: Any) -> None:
+        # pandas comes when a strategy is made (in the guardian, before the first fork), not when one is looked at.
+        from kyzlo_actors.frames.window import BarWindow
+
         self.parameters = parameters
         self._window = BarWindow(self.history_bars)
 

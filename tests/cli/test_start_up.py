@@ -11,7 +11,17 @@ import pytest
 from tests.bootstrap.settings_files import ENVIRON, write_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("aiohttp", "asyncio", "httpx", "numpy", "pandas", "psycopg2", "thespian", "websocket")
+HEAVY = (
+    "aiohttp",
+    "asyncio",
+    "exchange_calendars",
+    "httpx",
+    "numpy",
+    "pandas",
+    "psycopg2",
+    "thespian",
+    "websocket",
+)
 PROGRAM = f"""
 import sys
 from kyzlo_actors.cli.main import main
@@ -33,6 +43,19 @@ finally:
         ("config show --settings settings.toml", 0),
         ("doctor --help", 0),
         ("run --help", 0),
+        ("strategy list", 0),
+        # Nothing runs here, and nothing ever did.
+        ("status", 1),
+        ("orders --all", 0),
+        ("positions", 0),
+        ("journal", 0),
+        ("journal --order kyzlo.t", 1),
+        ("top --count 1 --json", 1),
+        ("symbols list --settings settings.toml", 0),
+        ("symbols pause AAPL", 1),
+        ("symbols release AAPL", 1),
+        ("halt --reason test", 0),
+        ("resume --reason test", 1),
     ],
 )
 def test_light_commands_load_nothing_heavy(tmp_path: Path, arguments: str, code: int) -> None:
@@ -40,7 +63,12 @@ def test_light_commands_load_nothing_heavy(tmp_path: Path, arguments: str, code:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments.split()],
         cwd=tmp_path,
-        env={**ENVIRON, "PYTHONPATH": str(ROOT)},
+        env={
+            **ENVIRON,
+            "PYTHONPATH": str(ROOT),
+            "STATE_DIRECTORY": str(tmp_path),
+            "RUNTIME_DIRECTORY": str(tmp_path),
+        },
         capture_output=True,
         text=True,
         timeout=50,
@@ -48,3 +76,4 @@ def test_light_commands_load_nothing_heavy(tmp_path: Path, arguments: str, code:
     )
     assert done.returncode == code, done.stderr
     assert done.stderr.splitlines()[-1] == "LOADED []"
+    assert "internal error" not in done.stderr
