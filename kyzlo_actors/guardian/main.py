@@ -386,7 +386,9 @@ class Guardian:
             self._exit_code = EXIT_TREE_DIED
 
     def _become(self, more: Mapping[str, str]) -> None:
-        given = os.environ if self._options.environment is None else self._options.environment
+        given = dict(os.environ if self._options.environment is None else self._options.environment)
+        # The resume that made this process was for this life: the next one must not open a gate on its behalf.
+        given.pop(RESUME_VARIABLE, None)
         self._options.reexec({**given, **self._service.popped, **more})
 
     # --- start ---------------------------------------------------------------------------------------------------

@@ -89,7 +89,8 @@ class GuardianInThread:
         self.reexecs: list[dict[str, str]] = []
         registry = registry_of(state, runtime, desk)
         cancel = tree.pop("cancel", desk.cancel_all)
-        about = {name: tree.pop(name) for name in ("settings_path", "live", "check_settings") if name in tree}
+        names = ("settings_path", "live", "check_settings", "environment")
+        about = {name: tree.pop(name) for name in names if name in tree}
         trees: list[FakeTree] = []
 
         def launch(given: Registry) -> FakeTree:

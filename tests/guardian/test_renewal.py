@@ -24,6 +24,7 @@ from kyzlo_actors.guardian.halt_events import (
     TreeKilled,
 )
 from kyzlo_actors.guardian.options import RESUME_VARIABLE
+from kyzlo_actors.guardian.state import Resume
 from tests.guardian.conftest import StartGuardian
 from tests.guardian.core_driver import RECORD, CoreDriver
 from tests.guardian.guardian_process import ask, wait_until
@@ -158,6 +159,15 @@ def test_the_guardian_becomes_a_new_process(start_guardian: StartGuardian, runti
     assert guardian.gate.state is TradingState.HALTED and guardian.tree.pids() == {}
     assert RESUME_VARIABLE not in guardian.reexecs[0]
     assert not (guardian.state / "HALT.json").exists() and guardian.desk.cancels == 0
+
+
+def test_a_resume_of_long_ago_is_not_asked_again(start_guardian: StartGuardian, runtime: Path) -> None:
+    asked_once = {RESUME_VARIABLE: Resume.text_of(by="uid 0", reason="last week"), "KEY": "stays"}
+    path = Path("/a.toml")
+    guardian = start_guardian(settings_path=path, check_settings=lambda: "", environment=asked_once).trading()
+    assert ask(runtime, {"cmd": "renew", "settings": str(path)})["ok"]
+    again = wait_until(lambda: guardian.reexecs)[0]
+    assert RESUME_VARIABLE not in again and again["KEY"] == "stays"
 
 
 def test_other_settings_are_refused(start_guardian: StartGuardian, runtime: Path) -> None:
