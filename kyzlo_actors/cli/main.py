@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 import traceback
@@ -58,9 +60,15 @@ def main() -> None:
     """Run the command line and leave with its exit code; people see lines, never tracebacks."""
     # Nothing is caught but what we raise ourselves: a defect ends the process as ever, only in one line.
     sys.excepthook = _tell_defect
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character shows `?`: no reason to fail, least of all in a halt.
+            stream.reconfigure(errors="replace")
     try:
         # Called through `app` itself, Typer would put a hook of its own in this place, and boxes around its errors.
         code = typer.main.get_command(app)(prog_name="kyzlo", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what cannot be written should be told here, not at the interpreter's end
     except typer.TyperException as error:
         _leave(_usage(error), ExitCode.BAD_INPUT)
     except typer.Abort:
@@ -69,6 +77,12 @@ def main() -> None:
         _leave(str(problem), ExitCode.BAD_INPUT)
     except KyzloError as error:
         _leave(str(error), ExitCode.FAILED)
+    except OSError as error:
+        if not (lacking := _lacking(error)):
+            raise
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)  # what is still in the buffer would fail once more
+        _leave(lacking, ExitCode.FAILED)
     # What a command returns is its own affair: only an exit has a number.
     sys.exit(code if isinstance(code, int) else ExitCode.OK)
 
@@ -91,6 +105,15 @@ def _usage(error: typer.TyperException) -> str:
     context: typer.Context | None = getattr(error, "ctx", None)
     path = context.command_path if context else "kyzlo"
     return f"{said}; see {path} --help" if said else ""
+
+
+def _lacking(error: OSError) -> str:
+    """What this machine lacks, in one line; empty when the error may be a defect of ours."""
+    if error.errno == errno.ENOSPC:
+        return f"{error.filename or 'what is printed'} cannot be written: {error.strerror}"
+    if error.errno == errno.ENOENT and not os.path.exists(os.curdir):
+        return "the present directory was removed: change to one that is there"
+    return ""
 
 
 def _leave(message: str, code: ExitCode) -> NoReturn:

@@ -14,6 +14,7 @@ from kyzlo_actors.cli import main as door
 from kyzlo_actors.domain.errors import BadInput, Fatal, Recoverable
 
 ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "config" / "settings.example.toml"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -100,3 +101,46 @@ def _raising(error: Exception) -> typer.Typer:
         raise error
 
     return app
+
+
+def test_a_terminal_that_lacks_characters_is_no_reason_to_fail(tmp_path: Path) -> None:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONIOENCODING": "ascii",
+        "ALPACA_API_KEY": "PKHIDE",
+        "ALPACA_API_SECRET": "s",
+        "POLYGON_API_KEY": "p",
+    }
+    (tmp_path / "settings.toml").write_text(EXAMPLE.read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "kyzlo_actors.cli", "config", "show", "--settings", "settings.toml"],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        capture_output=True,
+        timeout=50,
+        check=False,
+    )
+    assert b"????(6 characters)" in done.stdout and b"internal error" not in done.stderr
+
+
+def test_a_full_disk_and_a_removed_directory_are_told_in_a_line(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    script = f"""
+cd {here} && rmdir {here}
+{sys.executable} -m kyzlo_actors.cli init
+echo $?
+{sys.executable} -m kyzlo_actors.cli --version > /dev/full
+echo $?
+"""
+    done = subprocess.run(
+        ["sh", "-c", script],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.stdout.split() == ["1", "1"]
+    gone, full = done.stderr.splitlines()
+    assert "was removed" in gone and "No space left" in full
