@@ -14,6 +14,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from kyzlo_actors.bootstrap.problems import Words
+from kyzlo_actors.bootstrap.setting_types import symbol_name
 from kyzlo_actors.domain.errors import BadInput
 
 _HEADER: Final = re.compile(r"^\s*\[[^\[].*\]\s*(#.*)?$")
@@ -23,16 +24,22 @@ _SYMBOLS: Final = "symbols"
 def toml_value(text: str) -> Any:
     """What a person gave on the command line as TOML has it: a number, true, a list …; else the text itself."""
     try:
-        return tomlkit.value(text).unwrap()
+        value = tomlkit.value(text).unwrap()
     except (TOMLKitError, ValueError):
         return text
+    # nan is unlike itself: no setting can take it, and no text would parse to what is wanted.
+    return value if value == value else text
 
 
 def with_symbol(text: str, symbol: str, table: Mapping[str, Any]) -> str:
     """The text with `[symbols.<symbol>]` at its end; `table` may hold the table `parameters`.
 
-    Raises: BadInput: it is there already, or the text is not TOML.
+    Raises: BadInput: no symbol has that name, it is there already, or the text is not TOML.
     """
+    try:
+        symbol_name(symbol)
+    except ValueError as error:
+        raise BadInput("SYMBOL", symbol, str(error)) from None
     wanted = _parsed(text)
     symbols = wanted.setdefault(_SYMBOLS, {})
     if not isinstance(symbols, dict):

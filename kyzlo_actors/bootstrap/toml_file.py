@@ -39,7 +39,8 @@ def parse_toml(path: Path, text: str) -> dict[str, Any]:
 
 def _read(path: Path, cure: str, private: bool) -> str:
     try:
-        with open(path, "rb") as file:
+        # A pipe of that name must not keep a halt waiting: it is opened at once, and refused.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
                 raise BadInput(str(path), Words("something that is not a file"), cure)

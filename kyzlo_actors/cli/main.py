@@ -111,7 +111,9 @@ def _lacking(error: OSError) -> str:
     """What this machine lacks, in one line; empty when the error may be a defect of ours."""
     if error.errno == errno.ENOSPC:
         return f"{error.filename or 'what is printed'} cannot be written: {error.strerror}"
-    if error.errno == errno.ENOENT and not os.path.exists(os.curdir):
+    try:
+        os.getcwd()
+    except FileNotFoundError:
         return "the present directory was removed: change to one that is there"
     return ""
 

@@ -89,6 +89,8 @@ def prepare_change(
 def read_text(path: Path) -> str:
     """The file. Raises: BadInput: it is missing, too large, not text, or not ours to read."""
     try:
+        if path.exists() and not path.is_file():
+            raise BadInput("--settings", str(path), "it is not a file: name the settings file")
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:

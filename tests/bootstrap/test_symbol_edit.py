@@ -92,6 +92,8 @@ def test_into_a_file_without_symbols() -> None:
         (lambda: without_symbol("[symbols.A]\nq = 1\n", "A"), "the only one"),
         (lambda: with_symbol("no toml", "A", TABLE), "not TOML"),
         (lambda: without_symbol("symbols = 5\n", "A"), "none"),
+        (lambda: with_symbol(TEXT, 'x"]', TABLE), "SYMBOL.*1 to 10 capital letters"),
+        (lambda: with_symbol(TEXT, "", TABLE), "SYMBOL.*1 to 10 capital letters"),
         (lambda: with_symbol("symbols = 5\n", "A", TABLE), "as a table"),
         (lambda: with_symbol("[[symbols]]\nx = 1\n", "A", TABLE), "as a table"),
         (lambda: with_symbol("RISK_MAX_NOTIONAL = nan\n", "A", TABLE), "by hand"),
@@ -105,7 +107,16 @@ def test_what_cannot_be_is_one_clear_line(edit: object, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("5", 5), ("1.5", 1.5), ("true", True), ("ticks", "ticks"), ('"5"', "5"), ("[1, 2]", [1, 2]), ("", "")],
+    [
+        ("5", 5),
+        ("1.5", 1.5),
+        ("true", True),
+        ("ticks", "ticks"),
+        ('"5"', "5"),
+        ("[1, 2]", [1, 2]),
+        ("", ""),
+        ("nan", "nan"),
+    ],
 )
 def test_values_of_the_command_line(text: str, value: object) -> None:
     found = toml_value(text)

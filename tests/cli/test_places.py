@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from kyzlo_actors.cli.admin_client import find_directories
 from kyzlo_actors.domain.errors import BadInput
+from tests.cli.conftest import Kyzlo
 
 PATHS = '[paths]\nstate_directory = "/s"\nruntime_directory = "/r"\n'
 ENVIRON = {"STATE_DIRECTORY": "/env/s", "RUNTIME_DIRECTORY": "/env/r"}
@@ -56,3 +58,16 @@ def test_a_named_file_that_is_missing_is_told_except_to_a_halt(tmp_path: Path) -
         find_directories(None, None, ENVIRON, settings=missing)
     found = find_directories(None, None, ENVIRON, settings=missing, forgiving=True)
     assert found == (Path("/env/s"), Path("/env/r"))
+
+
+def test_a_pipe_in_place_of_the_settings_keeps_nobody_waiting(
+    kyzlo: Kyzlo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    os.mkfifo(tmp_path / "config" / "settings.toml")
+    assert "not a file" in kyzlo("config", "check").err
+    assert "not a file" in kyzlo("symbols", "remove", "AAPL", "--no-restart").err
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "s"))
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "r"))
+    told = kyzlo("halt", "--reason", "a test")
+    assert told.code == 0 and "latched" in told.out
