@@ -67,6 +67,7 @@ def test_a_pipe_in_place_of_the_settings_keeps_nobody_waiting(
     os.mkfifo(tmp_path / "config" / "settings.toml")
     assert "not a file" in kyzlo("config", "check").err
     assert "not a file" in kyzlo("symbols", "remove", "AAPL", "--no-restart").err
+    (tmp_path / "s").mkdir()
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "s"))
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "r"))
     told = kyzlo("halt", "--reason", "a test")
