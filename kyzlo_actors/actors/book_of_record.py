@@ -13,7 +13,7 @@ from kyzlo_actors.actors.recovery import CrashMarker, SnapshotFile, feed, is_ski
 from kyzlo_actors.domain.errors import Recoverable
 from kyzlo_actors.domain.execution_core import ExecutionCore, ExecutionSettings, ExecutionState
 from kyzlo_actors.infrastructure.journal_reader import read_journal
-from kyzlo_actors.infrastructure.journal_segment import JournalCorrupt, JournalRecord
+from kyzlo_actors.infrastructure.journal_segment import JournalCorrupt, JournalRecord, first_seqs
 
 # The service may prune what it has stored between our look at the snapshot and our look at the journal.
 _ATTEMPTS: Final = 3
@@ -39,7 +39,14 @@ def _read(layout: Layout) -> ExecutionState | None:
     # Looking into a directory that may not be read would look like an empty one.
     if directory.exists():
         next(directory.iterdir(), None)
-    loaded = SnapshotFile(layout.snapshots, BROKER).load()
+    snapshot = SnapshotFile(layout.snapshots, BROKER)
+    loaded = snapshot.load()
+    begins = next(iter(first_seqs(directory)), 1)
+    if loaded is None and begins > 1:
+        # What came before was pruned because the snapshot had it: the rest would be a book with half its fills.
+        raise JournalCorrupt(
+            f"the journal begins at {begins}, and {snapshot.path} is missing or cannot be read"
+        )
     sequence = 0
     if loaded is not None:
         sequence, core.state, _ = loaded

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -117,6 +118,7 @@ class RiskShell(CoreShell):
         self._versions = [0] * len(layout.symbols)
         self._published = dict.fromkeys(layout.symbols, 0)
         self._next_marks_ns = 0
+        self._paused_shown: Mapping[str, str] | None = None
         self.revivals: deque[str] = deque(maxlen=_MOST_REVIVALS)
 
     def open(self) -> None:
@@ -159,6 +161,8 @@ class RiskShell(CoreShell):
 
     def on_turn(self, now_ns: int) -> None:
         self._read_gate()
+        if self.core.state.paused is not self._paused_shown:
+            self._show_paused()  # at once: whoever paused a symbol looks a moment later whether it is
         if now_ns < self._next_marks_ns:
             return
         self._next_marks_ns = now_ns + int(self.registry.supervision.beat_seconds * 1e9)
@@ -166,8 +170,12 @@ class RiskShell(CoreShell):
         self._compare_sequences(now_ns)
         state = self.core.state
         self.row.publish(ready=int(state.synced), unrealized_pnl=float(state.daily_pnl))
+        self._show_paused()
+
+    def _show_paused(self) -> None:
+        self._paused_shown = self.core.state.paused
         for symbol, row in self._rows.items():
-            row.publish(paused=int(symbol in state.paused))
+            row.publish(paused=int(symbol in self._paused_shown))
 
     def _read_gate(self) -> None:
         change = self._gate.change_from(self.core.state.trading_state, self.clock.now_ns())

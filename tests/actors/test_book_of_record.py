@@ -104,3 +104,14 @@ def test_a_journal_with_a_hole_is_told_in_one_line(layout: Layout) -> None:
     assert prune(layout.journal(BROKER), 10)
     with pytest.raises(Recoverable, match="cannot be read"):
         read_book(layout)
+
+
+@pytest.mark.parametrize("snapshot", [None, '{"schema": 999}', "{"])
+def test_half_a_journal_without_its_snapshot_is_no_book(layout: Layout, snapshot: str | None) -> None:
+    write(layout, *(input_record(READ) for _ in range(20)))
+    assert prune(layout.journal(BROKER), 10)
+    if snapshot is not None:
+        layout.snapshots.mkdir(exist_ok=True)
+        SnapshotFile(layout.snapshots, BROKER).path.write_text(snapshot)
+    with pytest.raises(Recoverable, match=r"begins at \d+.*broker.json is missing or cannot be read"):
+        read_book(layout)

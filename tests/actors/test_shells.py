@@ -9,11 +9,15 @@ from itertools import pairwise
 
 import pytest
 
-from kyzlo_actors.actors.layout import BROKER, RISK
+from kyzlo_actors.actors.layout import BROKER, GUARDIAN, RISK
 from kyzlo_actors.actors.recovery import SnapshotFile
 from kyzlo_actors.actors.registry import BrokerPlan, JournalPlan
 from kyzlo_actors.actors.shell import CoreShell
 from kyzlo_actors.actors.symbol import SymbolShell
+from kyzlo_actors.domain.identity import event_id
+from kyzlo_actors.domain.messages import Received
+from kyzlo_actors.domain.operator import PauseSymbol
+from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import TradingState
 from kyzlo_actors.infrastructure.halt_latch import LATCH_NAME, HaltLatch
 from kyzlo_actors.infrastructure.mailbox.events import EventSender
@@ -156,6 +160,16 @@ def test_the_gate_byte_is_read_before_every_order(bench: Bench, state: TradingSt
     bench.gate.set(TradingState.ACTIVE)
     bench.want(6)
     assert bench.held() == 6
+
+
+def test_a_pause_is_on_the_board_at_once(bench: Bench) -> None:
+    now_ns = bench.clock.now_ns()
+    bench.risk.on_turn(now_ns)  # the next look at the marks is a beat away
+    stamp = Stamp.first(event_id("pause"), now_ns)
+    pause = PauseSymbol(stamp=stamp, symbol=SYMBOL, by="uid 0", reason="earnings")
+    bench.risk.process(Received(message=pause, sender=GUARDIAN, now_ns=now_ns))
+    bench.risk.on_turn(now_ns)
+    assert bench.board.row(NAME).snapshot().paused
 
 
 def test_the_broker_shell_reads_the_byte_itself(bench: Bench) -> None:
