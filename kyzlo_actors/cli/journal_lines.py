@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from kyzlo_actors.domain.operator import one_line
 from kyzlo_actors.domain.values import NS_PER_SECOND
 
 _MOST_CHARS: Final = 400
@@ -86,6 +87,6 @@ def _words(thing: Mapping[str, Any]) -> str:
 
 
 def _shortened(name: str, value: str | float) -> str:
-    text = " ".join(str(value).split())
+    text = one_line(str(value))  # the broker's words too
     # Of an id the end tells it from the others; `--order` takes that much of it.
     return f"…{text[-12:]}" if name == "client_order_id" and len(text) > 16 else text

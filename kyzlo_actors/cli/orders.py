@@ -13,6 +13,7 @@ from kyzlo_actors.cli.book import load_book
 from kyzlo_actors.cli.complete import symbol_names
 from kyzlo_actors.cli.config import JsonOption, SettingsOption
 from kyzlo_actors.cli.text_table import age, text_table
+from kyzlo_actors.domain.operator import one_line
 
 if TYPE_CHECKING:
     from kyzlo_actors.domain.order import Order
@@ -120,8 +121,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["limit_price"] or "-",
         status.upper() if status == _UNKNOWN else status,
         age(row["age_seconds"]),
-        row["client_order_id"],
-        row["reason"],
+        one_line(row["client_order_id"]),
+        one_line(row["reason"]),
     )
 
 

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from kyzlo_actors.domain.stamp import Stamp
 
 
+def one_line(words: str) -> str:
+    """A person's words as one line that does nothing to the terminal which shows it: no breaks, no control characters."""
+    return " ".join("".join(each if each.isprintable() else " " for each in words).split())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseSymbol:
     """Deny entries of `symbol` until it is released; exits go on. `by` is who asked, as the kernel knows it.

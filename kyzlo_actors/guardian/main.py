@@ -18,7 +18,7 @@ from kyzlo_actors.domain.effects import Alert
 from kyzlo_actors.domain.errors import Fatal
 from kyzlo_actors.domain.identity import event_id
 from kyzlo_actors.domain.messages import HaltAcknowledged, HaltFinished, HaltOrdered, HaltProgressed
-from kyzlo_actors.domain.operator import SymbolRestricted
+from kyzlo_actors.domain.operator import SymbolRestricted, one_line
 from kyzlo_actors.domain.stamp import Stamp
 from kyzlo_actors.domain.values import NS_PER_SECOND, TradingState
 from kyzlo_actors.guardian.admin_socket import AdminSocket, Answer, Held, Peer
@@ -201,9 +201,9 @@ class Guardian:
             alive = now_ns - state.answered.monotonic_ns < self._options.halt.silence_ns
         ready = state.phase not in (Phase.STARTING, Phase.FAILING, Phase.ENDED)
         why = f": {state.record.reason}" if state.record else ""
-        # One line, whatever somebody wrote as the reason.
-        status = " ".join(f"{state.phase}{why}".split())[:REASON_CHARS]
-        self._service.turn(now_ns, ready=ready, alive=alive, status=status)
+        self._service.turn(
+            now_ns, ready=ready, alive=alive, status=one_line(f"{state.phase}{why}")[:REASON_CHARS]
+        )
 
     # --- signals -------------------------------------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ class Guardian:
     # --- admin socket --------------------------------------------------------------------------------------------
 
     def _on_request(self, request: Answer, peer: Peer) -> Answer | Held:
-        reason = str(request.get("reason") or "").strip()[:REASON_CHARS]
+        reason = one_line(str(request.get("reason") or ""))[:REASON_CHARS]
         match request.get("cmd"):
             case "halt":
                 record, durable = self._halt(

@@ -13,6 +13,7 @@ from typing import Final
 import orjson
 
 from kyzlo_actors.domain.errors import Fatal
+from kyzlo_actors.domain.operator import one_line
 from kyzlo_actors.domain.values import TradingState
 from kyzlo_actors.infrastructure.files import fsync_directory, write_all, write_durable
 from kyzlo_actors.ports.clock import Clock
@@ -68,7 +69,7 @@ class HaltLatch:
         On a full disk an empty latch is made instead: it halts all the same.
         Raises: Fatal: not even an empty file could be made.
         """
-        record = LatchRecord(by=by, reason=reason, code=code, engaged_ns=self._clock.now_ns())
+        record = LatchRecord(by=by, reason=one_line(reason), code=code, engaged_ns=self._clock.now_ns())
         for _ in range(_ENGAGE_ATTEMPTS):
             if self._try_engage(record):
                 return record
@@ -198,9 +199,9 @@ def _parsed(content: bytes, by_hand: LatchRecord) -> LatchRecord:
         return by_hand
     engaged_ns = fields.get("engaged_ns")
     return LatchRecord(
-        by=str(fields.get("by") or by_hand.by),
-        reason=str(fields.get("reason") or by_hand.reason),
-        code=str(fields.get("code") or by_hand.code),
+        by=one_line(str(fields.get("by") or by_hand.by)),
+        reason=one_line(str(fields.get("reason") or by_hand.reason)),
+        code=one_line(str(fields.get("code") or by_hand.code)),
         engaged_ns=engaged_ns if type(engaged_ns) is int else by_hand.engaged_ns,
     )
 

@@ -37,6 +37,16 @@ def test_engaged_latch_is_read_back_by_anyone(latch: HaltLatch, tmp_path: Path) 
     assert record.halt_id == "halt-1000"
 
 
+def test_a_reason_cannot_play_tricks_on_a_terminal(latch: HaltLatch) -> None:
+    assert (
+        latch.engage(by="ann", reason="bad\x1b[2Jnews\n  trading, gate active").reason
+        == "bad [2Jnews trading, gate active"
+    )
+    latch.path.write_text('{"reason": "a\\u001b[31m\\nb", "by": "x\\u0007y"}')
+    record = latch.read()
+    assert record is not None and (record.reason, record.by) == ("a [31m b", "x y")
+
+
 def test_first_writer_wins_and_the_second_gets_his_record(latch: HaltLatch, clock: FakeClock) -> None:
     first = latch.engage(by="ann", reason="one", code="daily_loss")
     clock.advance(5)
