@@ -6,27 +6,38 @@ from collections.abc import Mapping
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kyzlo_actors.domain.errors import BadInput
 from kyzlo_actors.venue.control.behaviour import Behaviour
 from kyzlo_actors.venue.market.calendar import CalendarMode, CalendarRules
-from kyzlo_actors.venue.timestamps import parse_rfc3339
+from kyzlo_actors.venue.scenario_values import (
+    BarRow,
+    Cash,
+    ClosingTime,
+    Day,
+    Moment,
+    Price,
+    Share,
+    Symbol,
+    Text,
+)
 
-Share = Annotated[float, Field(ge=0, le=1)]
+# Of a value that cannot be used, so much is shown.
+_SHOWN: Final = 80
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class AccountPart(_Part):
     """The one account, its flags and what it holds at the start. Money in USD."""
 
-    account_number: str
-    cash: Annotated[Decimal, Field(gt=0)]
+    account_number: Text
+    cash: Cash
     multiplier: Annotated[Decimal, Field(ge=1, le=4)] = Decimal(1)
     max_open_orders: Annotated[int, Field(gt=0, le=100_000)] = 2_000
     status: Literal["ACTIVE", "ACCOUNT_CLOSED", "SUBMITTED", "INACTIVE"] = "ACTIVE"
@@ -45,19 +56,12 @@ class ClockPart(_Part):
     `speed` is how many venue seconds pass in one second. `shown_*` are fixed answers of the clock route.
     """
 
-    starts_at: str | None = None
+    starts_at: Moment | None = None
     speed: Annotated[float, Field(gt=0, le=100_000)] = 1.0
     shown_timestamp: str | None = None
     shown_is_open: bool | None = None
     shown_next_open: str | None = None
     shown_next_close: str | None = None
-
-    @field_validator("starts_at")
-    @classmethod
-    def _is_a_moment(cls, text: str | None) -> str | None:
-        if text is not None:
-            parse_rfc3339(text)
-        return text
 
 
 class FillPlanPart(_Part):
@@ -97,7 +101,7 @@ class StreamsPart(_Part):
     """
 
     reap_seconds: Annotated[float, Field(gt=0, le=3_600)] = 90.0
-    data_feeds: tuple[str, ...] = ("iex", "sip", "test")
+    data_feeds: tuple[Literal["iex", "sip", "delayed_sip", "test"], ...] = ("iex", "sip", "test")
     data_max_connections: Annotated[int, Field(ge=1, le=1_000)] = 1
     data_max_symbols: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     heartbeat_seconds: Annotated[float, Field(gt=0, le=3_600)] = 10.0
@@ -109,23 +113,23 @@ class HistoryPart(_Part):
 
     symbol: str
     timespan: Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
-    rows: Annotated[tuple[Mapping[str, float], ...], Field(max_length=50_000)]
+    rows: Annotated[tuple[BarRow, ...], Field(max_length=50_000)]
 
 
 class KeysPart(_Part):
     """Keys the venue accepts: play money, so they are no secret."""
 
-    alpaca_key: str
-    alpaca_secret: str
-    polygon_key: str
+    alpaca_key: Text
+    alpaca_secret: Text
+    polygon_key: Text
 
 
 class CalendarPart(_Part):
     """When it trades; see `calendar.py`."""
 
     mode: CalendarMode
-    holidays: tuple[str, ...] = ()
-    early_closes: Mapping[str, str] = {}
+    holidays: tuple[Day, ...] = ()
+    early_closes: Mapping[Day, ClosingTime] = {}
     us_holidays: bool = True
     never_closes: bool = False
 
@@ -187,7 +191,7 @@ class PolygonPart(_Part):
     `requests_per_minute` None: no limit; `history_days` None: all of it.
     """
 
-    channels: tuple[str, ...] = ("T", "Q", "A", "AM", "LULD")
+    channels: tuple[Literal["T", "Q", "A", "AM", "LULD", "NOI", "FMV"], ...] = ("T", "Q", "A", "AM", "LULD")
     delayed: bool = False
     end_of_day: bool = False
     delay_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
@@ -209,11 +213,11 @@ class SwingPart(_Part):
 class SymbolPart(_Part):
     """One symbol. `volatility` is the relative size of its slow wandering, `tape` 1=A, 2=B, 3=C."""
 
-    symbol: str
+    symbol: Symbol
     name: str
     exchange: str
     tape: Annotated[int, Field(ge=1, le=3)]
-    start_price: Annotated[float, Field(ge=1)]
+    start_price: Price
     ticks_per_second: Annotated[float, Field(gt=0, le=200)]
     volatility: Annotated[float, Field(ge=0, le=1)]
     swing: SwingPart | None = None
@@ -251,6 +255,18 @@ class Scenario(_Part):
     rate_limit_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = 200
     symbols: Annotated[tuple[SymbolPart, ...], Field(min_length=1, max_length=500)]
 
+    @model_validator(mode="after")
+    def _symbols_are_known(self) -> Self:
+        names = [part.symbol for part in self.symbols]
+        twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+        if twice is not None:
+            raise ValueError(f"the symbol {twice!r} stands there twice")
+        for field, parts in (("fill_plans", self.fill_plans), ("history", self.history)):
+            for part in parts:
+                if part.symbol not in names:
+                    raise ValueError(f"{field}: {part.symbol!r} is none of its symbols")
+        return self
+
     def symbol(self, name: str) -> SymbolPart | None:
         """The symbol of that name."""
         return next((part for part in self.symbols if part.symbol == name), None)
@@ -266,8 +282,13 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
         return Scenario.model_validate_json(text)
     except ValidationError as fault:
         first = fault.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BadInput("scenario", str(name_or_path), f"{where}: {first['msg']}") from fault
+        why = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise BadInput("scenario", str(name_or_path), why) from fault
+        where = ".".join(str(part) for part in first["loc"])
+        given = None if first["type"] == "missing" else first["input"]
+        shown = given if len(repr(given)) <= _SHOWN else f"{str(given)[:_SHOWN]}…"
+        raise BadInput(where, shown, f"{why} (scenario {name_or_path})") from fault
 
 
 def shipped_scenarios() -> list[str]:

@@ -129,6 +129,7 @@ BAD_CELLS = [
     ("sip_timestamp", "1795185000", "19 digits"),
     ("conditions", "@TI", "whole number"),
     ("ticker", "", "a symbol"),
+    ("ticker", "A B/C", "a symbol"),
     ("exchange", "Q", "whole number"),
 ]
 
@@ -172,6 +173,16 @@ def test_files_that_cannot_be_used_are_refused_in_a_line(tmp_path: Path) -> None
         with pytest.raises(BadInput, match=words) as caught:
             load_replay([path], HOURS)
         assert "\n" not in str(caught.value)
+
+
+def test_a_broken_archive_is_refused_in_a_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv.gz", rows_of("AAA", FRIDAY, 400))
+    whole = path.read_bytes()
+    for broken in (whole[: len(whole) // 2], whole[:20] + b"\xff" * 40 + whole[60:], whole[:-8] + b"\0" * 8):
+        path.write_bytes(broken)
+        with pytest.raises(BadInput, match="replay") as told:
+            list(read_trades(path, ReadTally()))
+        assert "\n" not in str(told.value)
 
 
 def test_symbols_that_the_scenario_knows_keep_their_terms_others_get_defaults(tmp_path: Path) -> None:

@@ -259,11 +259,26 @@ def test_a_bad_scenario_says_what_is_wrong(tmp_path: Path) -> None:
         ({"symbols": []}, "symbols"),
         ({"surprise": 1}, "surprise"),
         ({"account": {**good["account"], "cash": -1}}, "account.cash"),
-        ({"clock": {"starts_at": "noon"}}, "clock.starts_at"),
+        ({"account": {**good["account"], "cash": "1e400"}}, "account.cash: '1e400'"),
+        ({"account": {**good["account"], "account_number": ""}}, "account.account_number"),
+        ({"clock": {"starts_at": "noon"}}, "clock.starts_at: 'noon'"),
+        ({"clock": {"starts_at": "9999-12-31T23:00:00Z"}}, "clock.starts_at"),
+        ({"calendar": {**good["calendar"], "holidays": ["2026-13-01"]}}, "calendar.holidays.0"),
+        ({"calendar": {**good["calendar"], "early_closes": {"2026-11-27": "25:00"}}}, "2026-11-27: '25:00'"),
+        ({"calendar": {**good["calendar"], "early_closes": {"soon": "13:00"}}}, "early_closes.soon"),
+        ({"symbols": [{**good["symbols"][0], "start_price": 1e308}]}, "symbols.0.start_price"),
+        ({"symbols": [{**good["symbols"][0], "symbol": "A/B,C"}]}, "symbols.0.symbol: 'A/B,C'"),
+        ({"symbols": [good["symbols"][0]] * 2}, "twice"),
+        ({"fill_plans": [{"symbol": "NOBODY"}]}, "fill_plans: 'NOBODY'"),
+        ({"history": [{"symbol": "A", "timespan": "day", "rows": [{"t": 1}]}]}, "history.0.rows.0"),
+        ({"keys": {**good["keys"], "alpaca_key": ""}}, "keys.alpaca_key"),
+        ({"streams": {"data_feeds": ["nowhere"]}}, "streams.data_feeds.0"),
+        ({"polygon": {"channels": ["Z"]}}, "polygon.channels.0"),
     ):
         path.write_text(json.dumps({**good, **change}))
-        with pytest.raises(BadInput, match=word):
+        with pytest.raises(BadInput, match=word) as told:
             load_scenario(path)
+        assert len(str(told.value)) < 400, "one line, however large the value is"
     path.write_text("{")
     with pytest.raises(BadInput):
         load_scenario(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import IO, Final
 from kyzlo_actors.domain.errors import BadInput
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND
 from kyzlo_actors.venue.market.prints import Print
+from kyzlo_actors.venue.scenario_values import MAX_PRICE, SYMBOL
 
 REQUIRED: Final = ("ticker", "price", "size", "sip_timestamp")
 OPTIONAL: Final = (
@@ -29,7 +31,6 @@ MAX_BAD_ROWS: Final = 1_000
 # Records about trades that were printed before: they are no prints.
 _FIRST_RECORD_CODE: Final = 10
 _MAX_FIELD_BYTES: Final = 4_096
-_MAX_PRICE: Final = 1e7
 _MAX_SIZE: Final = 1e12
 _EARLIEST_NS, _LATEST_NS = 10**17, 1 << 62
 _CURE: Final = "give a file of trades with the columns " + ", ".join(REQUIRED)
@@ -73,7 +74,7 @@ def read_trades(path: Path, tally: ReadTally, wanted: Wanted = lambda _: True) -
                 trade = _taken(path, rows.line_num, row, parse, tally)
                 if trade is not None:
                     yield trade
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as fault:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as fault:
         raise BadInput("replay", str(path), f"{_CURE}: {fault}") from fault
 
 
@@ -133,7 +134,7 @@ def _print(cells: Sequence[str]) -> Print:
     ticker, price, size, sip, conditions, correction, exchange, own_id, made, sequence, tape, trf, trf_ns = (
         cells
     )
-    if not ticker or len(ticker) > 20:
+    if not SYMBOL.fullmatch(ticker):
         raise _BadCell("ticker", ticker, "give a symbol")
     ts_ms = _time_ms("sip_timestamp", sip)
     number = _whole("sequence_number", sequence, 0)
@@ -143,7 +144,7 @@ def _print(cells: Sequence[str]) -> Print:
         trade_id=own_id or str(number),
         exchange=_whole("exchange", exchange, 0),
         tape=min(3, max(1, _whole("tape", tape, 1))),
-        price=_number("price", price, _MAX_PRICE),
+        price=_number("price", price, MAX_PRICE),
         size=_number("size", size, _MAX_SIZE),
         conditions=_conditions(conditions),
         ts_ms=ts_ms,
