@@ -8,7 +8,7 @@ from kyzlo_actors.domain.stamp import Stamp
 
 
 def one_line(words: str) -> str:
-    """A person's words as one line that does nothing to the terminal which shows it: no breaks, no control characters."""
+    """Somebody's words as one line that does nothing to a terminal: no breaks, no control characters."""
     return " ".join("".join(each if each.isprintable() else " " for each in words).split())
 
 
