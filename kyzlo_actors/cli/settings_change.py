@@ -143,6 +143,10 @@ def wait_for_start(
             last = ask_guardian(runtime, {"cmd": "status"})
         except Recoverable:
             continue  # between its two lives nobody listens
+        if last.get("state") == "halted":
+            raise Recoverable(
+                "the new settings are written, but it was halted meanwhile: a resume starts with them"
+            )
         if last.get("state") in _STEADY and is_done(last):
             return last
     state = last.get("state") or "not answering"

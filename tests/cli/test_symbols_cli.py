@@ -375,6 +375,20 @@ def test_two_changes_at_once_do_not_swallow_each_other(
     assert kyzlo("symbols", "remove", "MSFT", "--settings", settings).code == 0
 
 
+def test_a_halt_meanwhile_is_not_waited_for(
+    kyzlo: Kyzlo, settings: Path, runtime: Path, guardian: Guardian
+) -> None:
+    def answer(request: Json) -> Json:
+        told = guardian(request)
+        if request["cmd"] == "renew":
+            guardian.changes = {"state": "halted", "gate": "halted"}
+        return told
+
+    with AdminServer(runtime, answer):
+        done = kyzlo("symbols", "add", "NVDA", *NEW, "--settings", settings)
+    assert done.code == 1 and "halted meanwhile" in done.err and "[symbols.NVDA]" in settings.read_text()
+
+
 def test_many_at_once_add_their_symbol_or_say_that_they_did_not(settings: Path) -> None:
     names = [f"Z{letter}" for letter in "ABCDEF"]
     command = [sys.executable, "-m", "kyzlo_actors.cli", "symbols", "add"]
