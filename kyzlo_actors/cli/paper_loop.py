@@ -13,6 +13,7 @@ from kyzlo_actors.domain.errors import KyzloError
 
 POLL_SECONDS: Final = 0.1
 START_SECONDS: Final = 60.0
+_MANY_RESTARTS: Final = 3
 Found = TypeVar("Found")
 
 
@@ -29,6 +30,7 @@ class PaperLoop:
         self._view: SessionView | None = None
         self.fills: list[Fill] = []
         self.note = ""
+        self._told: set[str] = set()
 
     @property
     def picture(self) -> SessionPicture:
@@ -62,7 +64,18 @@ class PaperLoop:
                 raise SessionFailed(f"{child.name} ended with exit code {child.exit_code}")
         if self._view is not None:
             self.fills = self._view.poll()
-            self._stage.show(self._view.picture(), self.note, self.fills)
+            picture = self._view.picture()
+            self._tell_crashes(picture)
+            self._stage.show(picture, self.note, self.fills)
+
+    def _tell_crashes(self, picture: SessionPicture) -> None:
+        """Once for each symbol whose actor ends again and again: else a table without fills is all that is seen."""
+        for line in picture.lines:
+            if line.restarts < _MANY_RESTARTS or line.ready or line.symbol in self._told:
+                continue
+            self._told.add(line.symbol)
+            why = "`kyzlo strategy check` and the logs say why"
+            self._stage.say(f"{line.symbol}: its actor ended {line.restarts} times: {why}", event="crashes")
 
     def close(self) -> None:
         """Let go of the shared memory."""

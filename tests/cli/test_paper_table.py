@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
 from kyzlo_actors.actors.layout import BROKER, MARKET_DATA, RISK, Layout
+from kyzlo_actors.cli import paper_loop
 from kyzlo_actors.cli.live_table import live_table, status_line
 from kyzlo_actors.cli.session_view import Fill, LifeView, SessionPicture, SessionView, SymbolLine, open_view
 from kyzlo_actors.cli.stage import JsonStage, Stage
@@ -227,3 +230,19 @@ def test_only_orders_of_the_next_life_count(layout: Layout) -> None:
     life.poll()
     assert life.order_ids == {"new"}
     life.close()
+
+
+def test_actors_that_end_again_and_again_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    crashing = SessionPicture(
+        state=TradingState.ACTIVE, ticks=1, bars=1, lines=(line("KO", restarts=3, ready=False), line("AAPL"))
+    )
+    view = SimpleNamespace(poll=list, picture=lambda: crashing, close=lambda: None)
+    monkeypatch.setattr(paper_loop, "open_view", lambda layout: view)
+    out = io.StringIO()
+    session: Any = SimpleNamespace(children=(), layout=None)
+    with Stage(Console(file=out, width=200)) as stage:
+        loop = paper_loop.PaperLoop(session, stage)
+        loop.await_view()
+        loop.turn()
+        loop.turn()
+    assert out.getvalue().count("its actor ended 3 times") == 1 and "KO: its actor" in out.getvalue()
