@@ -66,7 +66,8 @@ def _checked(symbols: Sequence[str]) -> list[str]:
 
 
 def _put(path: Path, text: str, mode: int) -> None:
-    """A whole file or none: written aside, then renamed. One that is replaced keeps its mode."""
+    """A whole file or none: written aside, then renamed. One that is replaced keeps its mode; a link stays one."""
+    path = path.resolve()
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     with suppress(FileNotFoundError):
         mode = os.stat(path).st_mode & 0o777

@@ -41,6 +41,15 @@ def test_a_second_time_is_refused_and_says_the_cure(kyzlo: Kyzlo, here: Path) ->
     assert "[symbols.SPY]" in (here / "config" / "settings.toml").read_text()
 
 
+def test_a_linked_file_is_replaced_behind_its_link(kyzlo: Kyzlo, tmp_path: Path) -> None:
+    real = tmp_path / "real.toml"
+    real.write_text("# old\n")
+    link = tmp_path / "settings.toml"
+    link.symlink_to(real)
+    assert kyzlo("init", "--force", "--settings", link, "--symbols", "SPY")[0] == 0
+    assert link.is_symlink() and "[symbols.SPY]" in real.read_text()
+
+
 def test_json_tells_what_was_written(kyzlo: Kyzlo, here: Path) -> None:
     code, out, _ = kyzlo("init", "--settings", "mine.toml", "--json")
     told = json.loads(out)
