@@ -68,6 +68,24 @@ def test_an_early_close_ends_everything_early() -> None:
     assert [phase("2026-11-27", at) for at in times] == ["regular", "post", "post", "closed", "closed"]
 
 
+@pytest.mark.parametrize(
+    ("at", "end"),
+    [
+        ("2026-11-20T15:00", "2026-11-20T20:00"),
+        ("2026-11-20T19:59", "2026-11-20T20:00"),
+        ("2026-11-20T20:00", "2026-11-23T20:00"),
+        ("2026-11-27T12:00", "2026-11-27T17:00"),
+        ("2026-11-27T16:59", "2026-11-27T17:00"),
+        ("2026-11-27T17:00", "2026-11-30T20:00"),
+    ],
+)
+def test_evenings_end_when_their_last_phase_does(at: str, end: str) -> None:
+    day, clock_time = at.split("T")
+    end_ns = EXCHANGE.evening_end_ns(new_york_ns(date.fromisoformat(day), clock_time))
+    assert rfc3339_new_york(end_ns)[:16] == end
+    assert EXCHANGE.phase(end_ns - 1) is SessionPhase.POST is not EXCHANGE.phase(end_ns)
+
+
 def test_a_scenario_may_have_its_own_days() -> None:
     rules = CalendarRules(mode=CalendarMode.EXCHANGE, us_holidays=False, holidays=frozenset({"2026-11-24"}))
     own = VenueCalendar(rules)

@@ -36,6 +36,14 @@ def test_a_day_order_ends_at_an_early_close(start_venue: StartVenue) -> None:
     assert venue.by_id("gtc")["status"] == "new"
 
 
+def test_an_extended_order_says_when_its_evening_ends(start_venue: StartVenue) -> None:
+    venue = start_venue(calendar=EXCHANGE, clock={"starts_at": "2026-11-27T13:30:00-05:00"})
+    evening = venue.order("evening", type="limit", limit_price="90", extended_hours=True).json()
+    assert evening["expires_at"] == "2026-11-27T22:00:00Z"
+    monday = venue.order("monday", type="limit", limit_price="90").json()
+    assert monday["expires_at"] == "2026-11-30T21:00:00Z"
+
+
 def test_the_session_opens_at_half_past_nine(start_venue: StartVenue) -> None:
     venue = start_venue(calendar=EXCHANGE, clock={"starts_at": "2026-11-24T09:29:58-05:00"})
     stream = venue.stream()

@@ -9,7 +9,7 @@ from typing import Any, Final, assert_never
 from uuid import NAMESPACE_OID, uuid5
 
 from kyzlo_actors.domain.order import ZERO, OrderTicket
-from kyzlo_actors.domain.values import NS_PER_MILLISECOND, PositionIntent, Side
+from kyzlo_actors.domain.values import NS_PER_MILLISECOND, PositionIntent, Side, TimeInForce
 from kyzlo_actors.replay.matching import MatchingEngine
 from kyzlo_actors.replay.matching_messages import (
     ActivateOrder,
@@ -36,6 +36,7 @@ from kyzlo_actors.replay.matching_messages import (
     SessionPhase,
     SubmitOrder,
 )
+from kyzlo_actors.replay.prices import extends
 from kyzlo_actors.replay.venue_order import VenueOrder, VenueStatus
 from kyzlo_actors.venue.broker.day import TradingDay
 from kyzlo_actors.venue.broker.event_shapes import STREAM_DIGITS, executed_json, halt_json, moved_json
@@ -238,10 +239,9 @@ class Desk:
 
     def order_json(self, order: VenueOrder, *, digits: int = 6, nested: bool = False) -> Json:
         """The order as the REST interface shows it; `nested` with its legs."""
-        session = self.calendar.current(order.submitted_ns)
         legs = self.engine.legs_of(order) if nested else []
-        rows = [order_json(leg, session, digits=digits) for leg in legs]
-        return order_json(order, session, digits=digits, legs=rows)
+        rows = [order_json(leg, self._expires_ns(leg), digits=digits) for leg in legs]
+        return order_json(order, self._expires_ns(order), digits=digits, legs=rows)
 
     def market_symbols(self) -> tuple[str, ...]:
         """Every symbol that may be held."""
@@ -290,6 +290,15 @@ class Desk:
         return longs, sum(values, ZERO) - longs
 
     # ---------------------------------------------------------------- inside
+
+    def _expires_ns(self, order: VenueOrder) -> int:
+        """When it ends by itself: with the session it was given in or queued for, unless it is good for longer."""
+        if order.expires_ns:
+            return order.expires_ns
+        if extends(order.ticket):
+            return self.calendar.evening_end_ns(order.submitted_ns)
+        session = self.calendar.current(order.submitted_ns)
+        return session.open_ns if order.ticket.time_in_force is TimeInForce.OPG else session.close_ns
 
     def _show(self, order: VenueOrder) -> Json:
         return self.order_json(order, digits=STREAM_DIGITS)

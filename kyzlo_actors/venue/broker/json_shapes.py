@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 from uuid import NAMESPACE_DNS, uuid5
 
 from kyzlo_actors.domain.order import ZERO
-from kyzlo_actors.domain.session import SessionDay
-from kyzlo_actors.domain.values import OrderClass, TimeInForce
+from kyzlo_actors.domain.values import OrderClass
 from kyzlo_actors.replay.venue_order import VenueOrder
 from kyzlo_actors.venue.scenario import Scenario, SymbolPart
-from kyzlo_actors.venue.timestamps import new_york_ns, rfc3339
+from kyzlo_actors.venue.timestamps import rfc3339
 
 Json = dict[str, Any]
 _PRICE_STEP: Final = Decimal("0.000001")
-# Extended-hours day orders live until the evening session ends.
-_EVENING_END: Final = "20:00"
 _MARGIN_PERCENT: Final = 30
 _FULL_MARGIN_PERCENT: Final = 100
 
@@ -52,9 +48,9 @@ def account_id(account_number: str) -> str:
 
 
 def order_json(
-    order: VenueOrder, session: SessionDay, *, digits: int = 6, legs: Sequence[Json] | None = None
+    order: VenueOrder, expires_ns: int, *, digits: int = 6, legs: Sequence[Json] | None = None
 ) -> Json:
-    """An order; `session` is the one it was given in or queued for, `digits` those of its times."""
+    """An order that ends by itself at `expires_ns`; `digits` are those of its times."""
     ticket = order.ticket
     submitted = rfc3339(order.submitted_ns, digits)
     average = order.filled_avg_price
@@ -66,7 +62,7 @@ def order_json(
         "submitted_at": submitted,
         "filled_at": _time(order.filled_ns, digits),
         "expired_at": _time(order.expired_ns, digits),
-        "expires_at": rfc3339(_expires_ns(order, session), 0),
+        "expires_at": rfc3339(expires_ns, 0),
         "canceled_at": _time(order.canceled_ns, digits),
         "failed_at": _time(order.failed_ns, digits),
         "replaced_at": _time(order.replaced_ns, digits),
@@ -163,15 +159,6 @@ def asset_json(part: SymbolPart) -> Json:
         "margin_requirement_short": str(margin),
         "attributes": ["fractional_eh_enabled"] if part.fractional_extended_hours else [],
     }
-
-
-def _expires_ns(order: VenueOrder, session: SessionDay) -> int:
-    """When it ends by itself: with its session, unless it is good for longer."""
-    if order.expires_ns:
-        return order.expires_ns
-    if order.ticket.extended_hours:
-        return new_york_ns(date.fromisoformat(session.date), _EVENING_END)
-    return session.open_ns if order.ticket.time_in_force is TimeInForce.OPG else session.close_ns
 
 
 def _number(value: Decimal | None) -> str | None:

@@ -115,6 +115,18 @@ class VenueCalendar:
                 return session
         raise ValueError(f"no session within {_SEARCH_DAYS} days of {today}")
 
+    def evening_end_ns(self, ts: int) -> int:
+        """When the evening session ends that comes (or goes on) at `ts`: where nothing trades late, the session itself.
+
+        Raises: ValueError: there is none within two weeks.
+        """
+        today = new_york_date(ts)
+        for offset in range(_SEARCH_DAYS):
+            session = self._day(today + timedelta(days=offset))
+            if session and ts < (end_ns := self._evening_end_ns(session)):
+                return end_ns
+        raise ValueError(f"no session within {_SEARCH_DAYS} days of {today}")
+
     def next_open_ns(self, ts: int) -> int:
         """When the next session opens that is not open yet."""
         session = self.current(ts)
@@ -159,14 +171,19 @@ class VenueCalendar:
         # The night before a trading day belongs to it.
         starts = [(midnight, SessionPhase.OVERNIGHT if today else SessionPhase.CLOSED)]
         if today:
-            early = today.close_ns < new_york_ns(day, _REGULAR_CLOSE)
-            post_end = new_york_ns(day, _EARLY_POST_END if early else _POST_END)
             starts += [
                 (new_york_ns(day, _PRE), SessionPhase.PRE),
                 (today.open_ns, SessionPhase.REGULAR),
                 (today.close_ns, SessionPhase.POST),
-                (max(post_end, today.close_ns), SessionPhase.CLOSED),
+                (self._evening_end_ns(today), SessionPhase.CLOSED),
             ]
         if self._day(day + _DAY):
             starts.append((new_york_ns(day, _POST_END), SessionPhase.OVERNIGHT))
         return starts
+
+    def _evening_end_ns(self, session: SessionDay) -> int:
+        if self.rules.mode is CalendarMode.ALWAYS:
+            return session.close_ns
+        day = date.fromisoformat(session.date)
+        early = session.close_ns < new_york_ns(day, _REGULAR_CLOSE)
+        return max(new_york_ns(day, _EARLY_POST_END if early else _POST_END), session.close_ns)
