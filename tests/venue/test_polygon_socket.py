@@ -189,6 +189,16 @@ def test_statuses_of_one_command_come_together_and_nothing_is_answered_twice(ven
     assert len(socket.recv()) == 2
 
 
+def test_every_parameter_is_answered_those_beyond_the_bound_too(venue: RunningVenue) -> None:
+    socket = venue.polygon(",".join(f"T.S{number}" for number in range(10_002)))
+    told = statuses(socket, 10_002)
+    assert told.count(("error", "too many subscriptions: T.S10001")) == 1
+    assert [status for status, _ in told].count("success") == 10_000
+    socket.send(action="unsubscribe", params="T.S0")
+    socket.send(action="subscribe", params="T.S10001")
+    assert [status for status, _ in statuses(socket, 2)] == ["success", "success"]
+
+
 def test_sizes_of_quotes_are_shares_or_round_lots(start_venue: StartVenue) -> None:
     venue = start_venue()
     socket = venue.polygon("Q.AAA")

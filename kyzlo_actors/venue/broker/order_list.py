@@ -13,6 +13,8 @@ from kyzlo_actors.venue.timestamps import parse_rfc3339
 
 _MAX_LIST: Final = 500
 _DEFAULT_LIST: Final = 50
+# Times of orders are shown in microseconds here.
+_NS_SHOWN: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +59,12 @@ def read_query(query: Mapping[str, str], engine: MatchingEngine) -> OrderQuery:
 
 
 def select(engine: MatchingEngine, query: OrderQuery) -> list[VenueOrder]:
-    """The orders of one page. Walks back from the newest and stops where nothing older can belong to it."""
+    """The orders of one page. Walks back from the newest and stops where nothing older can belong to it.
+
+    Times say nothing about that: a clock may have been set back between two orders.
+    """
     found: list[VenueOrder] = []
     for order in [] if query.nothing else _newest_first(engine, query):
-        if query.after_ns is not None and order.submitted_ns <= query.after_ns:
-            break
         if query.after_sequence is not None and order.sequence <= query.after_sequence:
             break
         if _is_row(order, engine, query):
@@ -80,7 +83,11 @@ def _newest_first(engine: MatchingEngine, query: OrderQuery) -> Iterable[VenueOr
 
 
 def _is_row(order: VenueOrder, engine: MatchingEngine, query: OrderQuery) -> bool:
-    if query.until_ns is not None and order.submitted_ns >= query.until_ns:
+    # Both bounds are exclusive on what the wire shows, or who gives back a time that he read gets its order again.
+    submitted_ns = order.submitted_ns // _NS_SHOWN * _NS_SHOWN
+    if query.after_ns is not None and submitted_ns <= query.after_ns:
+        return False
+    if query.until_ns is not None and submitted_ns >= query.until_ns:
         return False
     if query.before_sequence is not None and order.sequence >= query.before_sequence:
         return False

@@ -199,7 +199,7 @@ class PolygonStream:
         if not client.authorized:
             client.tell([_status("error", "not authenticated")])
         elif action in ("subscribe", "unsubscribe"):
-            names = [part.strip() for part in params.split(",") if part.strip()][:_MAX_PARAMETERS]
+            names = [part.strip() for part in params.split(",") if part.strip()]
             self._subscribe(client, action, names)
         else:
             client.tell([_status("error", "unknown action")])
@@ -242,7 +242,11 @@ class PolygonStream:
             elif action == "unsubscribe":
                 client.held.pop(name, None)
                 replies.append(_status("success", f"unsubscribed to: {name}"))
-            elif name not in client.held and len(client.held) < _MAX_PARAMETERS:
+            elif name in client.held:
+                continue
+            elif len(client.held) >= _MAX_PARAMETERS:
+                replies.append(_status("error", f"too many subscriptions: {name}"))
+            else:
                 client.held[name] = None
                 replies.append(_status("success", f"subscribed to: {name}"))
                 new.append((channel, symbol))
