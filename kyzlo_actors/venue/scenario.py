@@ -285,7 +285,7 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
         why = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
             raise BadInput("scenario", str(name_or_path), why) from fault
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"] if part != "[key]")
         given = None if first["type"] == "missing" else first["input"]
         shown = given if len(repr(given)) <= _SHOWN else f"{str(given)[:_SHOWN]}…"
         raise BadInput(where, shown, f"{why} (scenario {name_or_path})") from fault
