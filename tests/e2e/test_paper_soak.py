@@ -209,13 +209,14 @@ def _parent(pid: int) -> int:
 
 
 def _resident_kib(pid: int) -> int | None:
+    """Resident memory without the pages of files: those the kernel takes away and brings back as it likes."""
     try:
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1])
+        status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
-        pass
-    return None  # it ended
+        return None  # it ended
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    parts = [fields.get(name) for name in ("RssAnon", "RssShmem")]
+    return sum(int(part.split()[0]) for part in parts if part) if any(parts) else None
 
 
 def _grown_mib(kib: list[int]) -> float:
