@@ -26,6 +26,7 @@ from kyzlo_actors.guardian.main import run_guardian
 from kyzlo_actors.guardian.options import GuardianOptions
 from kyzlo_actors.guardian.proof import HaltSettings
 from kyzlo_actors.infrastructure import logs
+from kyzlo_actors.infrastructure.allocator import keep_memory_small
 from kyzlo_actors.infrastructure.clock import SystemClock
 
 PREFLIGHT_RETRY_SECONDS: Final = 3.0
@@ -37,6 +38,7 @@ def run_instance(loaded: LoadedSettings, *, live: bool, environ: Mapping[str, st
     Raises: BadInput: settings, keys, symbols, account or directories do not fit. Recoverable: the broker does not
     answer. Fatal: the tree does not start.
     """
+    keep_memory_small()
     settings = loaded.settings
     check_venue(settings, live=live)
     check_strategies(settings, settings_file=loaded.path)

@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 
 from kyzlo_actors.domain.errors import Recoverable
+from kyzlo_actors.infrastructure.allocator import keep_memory_small
 from kyzlo_actors.venue.clock import NowNs, wall_clock_ns
 from kyzlo_actors.venue.options import VenueOptions
 from kyzlo_actors.venue.server_log import server_log
@@ -54,6 +55,7 @@ async def _serve(parts: VenueParts, port: int, ready: Callable[[int], None]) -> 
 
 def run(options: VenueOptions) -> int:
     """Serve until SIGTERM or SIGINT; prints one JSON line with the addresses when ready. Returns 0."""
+    keep_memory_small()
     asyncio.run(_run(options))
     return 0
 
