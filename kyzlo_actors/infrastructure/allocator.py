@@ -22,4 +22,4 @@ def keep_memory_small() -> bool:
     if mallopt is None:
         return False
     options = {_M_MMAP_THRESHOLD: _LARGE_BYTES, _M_TRIM_THRESHOLD: _LARGE_BYTES, _M_ARENA_MAX: _ARENAS}
-    return all([mallopt(option, value) for option, value in options.items()])
+    return [mallopt(option, value) for option, value in options.items()] == [1, 1, 1]
