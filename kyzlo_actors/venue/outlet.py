@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -11,7 +12,11 @@ from aiohttp import web
 Frame = str | bytes
 MAX_WAITING_FRAMES: Final = 2_000
 MAX_WAITING_BYTES: Final = 32 * 1024 * 1024
+# Open connections of one stream; one more is refused at the upgrade.
+MAX_SOCKETS: Final = 1_000
 _GOODBYE_SECONDS: Final = 1.0
+# No frame may carry it: it is what a peer sees that got no goodbye.
+_ABNORMAL: Final = 1006
 
 
 class Outlet:
@@ -63,7 +68,10 @@ class Outlet:
             self._transport.abort()
 
     async def close(self, code: int, message: str = "") -> None:
-        """Send what waits (for at most a second), then the websocket's goodbye."""
+        """Send what waits (for at most a second), then the websocket's goodbye; 1006 is to say none."""
+        if code == _ABNORMAL:
+            self.abort()
+            return
         try:
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 if not self._task.done():
@@ -113,3 +121,14 @@ class Outlet:
                 self._frames.task_done()
         except (ConnectionError, RuntimeError):
             return  # the peer is gone; its handler notices and ends us
+
+
+def abort_all(outlets: Iterable[Outlet]) -> None:
+    """Cut all of these connections without a goodbye."""
+    for outlet in tuple(outlets):
+        outlet.abort()
+
+
+async def close_all(outlets: Iterable[Outlet], code: int) -> None:
+    """Say goodbye on all of these connections at once."""
+    await asyncio.gather(*(outlet.close(code) for outlet in tuple(outlets)))

@@ -176,6 +176,14 @@ def test_polygons_sockets_are_broken_and_ended_by_word(venue: RunningVenue) -> N
     assert (opcode, int.from_bytes(data[:2], "big")) == (websocket.ABNF.OPCODE_CLOSE, 1008)
 
 
+def test_1006_is_no_goodbye_on_polygons_sockets_either(venue: RunningVenue) -> None:
+    polygon = venue.polygon()
+    venue.ctl(close_polygon=1006)
+    with pytest.raises((ConnectionError, websocket.WebSocketConnectionClosedException)):
+        while polygon.raw.recv_data()[0] != websocket.ABNF.OPCODE_CLOSE:
+            pass  # what was on its way
+
+
 # ---------------------------------------------------------------- market
 
 

@@ -18,7 +18,7 @@ from kyzlo_actors.venue.broker.http import error
 from kyzlo_actors.venue.control.behaviour import Switches
 from kyzlo_actors.venue.control.faults import Faults, is_order
 from kyzlo_actors.venue.control.malformed import Malformed, malformed
-from kyzlo_actors.venue.outlet import Frame, Outlet
+from kyzlo_actors.venue.outlet import MAX_SOCKETS, Frame, Outlet, abort_all, close_all
 from kyzlo_actors.venue.stream_wire import MAX_CLIENT_BYTES, Wire, asks_for_msgpack, packed, unpacked
 
 STREAM: Final = "trade_updates"
@@ -29,15 +29,12 @@ TOO_MANY_REQUESTS: Final = 42910000
 MAX_WAITING_EVENTS: Final = 10_000
 # Events that can be sent again; beyond it the oldest is forgotten.
 MAX_REMEMBERED: Final = 200
-# Open sockets; one more is refused like one too many.
-MAX_SOCKETS: Final = 1_000
 # How long a swapped event waits for the one that goes before it.
 _SWAP_SECONDS: Final = 1.0
 _MS_PER_SECOND: Final = 1_000
 # aiohttp pings after this share of the time and gives up after half of that again without an answer.
 _PING_SHARE: Final = 2 / 3
 _NORMAL: Final = 1000
-_ABNORMAL: Final = 1006
 _GROUPS: Final = ("bracket", "oco", "oto")
 
 CheckKeys = Callable[[str, str], bool]
@@ -148,23 +145,13 @@ class TradeUpdates:
 
     # ---------------------------------------------------------------- who listens
 
-    def abort_all(self) -> int:
-        """Cut every connection without a goodbye; returns how many."""
-        cut = tuple(self._clients)
-        for client in cut:
-            client.listening = False
-            client.outlet.abort()
-        return len(cut)
+    def abort_all(self) -> None:
+        """Cut every connection without a goodbye."""
+        abort_all(self._silenced())
 
     async def close_all(self, code: int) -> None:
         """Say goodbye to every connection; 1006 is to say none."""
-        if code == _ABNORMAL:
-            self.abort_all()
-            return
-        closing = tuple(self._clients)
-        for client in closing:
-            client.listening = False
-        await asyncio.gather(*(client.outlet.close(code) for client in closing))
+        await close_all(self._silenced(), code)
 
     def refuse(self, seconds: float, status: int) -> None:
         """Answer upgrades with `status` for that long from now; 0 ends it, infinity never does."""
@@ -215,6 +202,12 @@ class TradeUpdates:
 
     def _authorization(self, client: _Client, status: str, action: str) -> None:
         self._reply(client, {"stream": "authorization", "data": {"status": status, "action": action}})
+
+    def _silenced(self) -> list[Outlet]:
+        """Every connection's outlet; none of them is told of an event any more."""
+        for client in self._clients:
+            client.listening = False
+        return [client.outlet for client in self._clients]
 
     def _reply(self, client: _Client, body: dict[str, Any]) -> None:
         client.outlet.offer(packed(body, self._wire(client)))

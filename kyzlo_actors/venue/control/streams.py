@@ -63,7 +63,7 @@ class StreamActs:
             Act(
                 name="abort_streams",
                 takes=Any,
-                run=lambda _: _none(self._updates.abort_all()),
+                run=lambda _: self._updates.abort_all(),
                 help="cut all trade_updates sockets without a goodbye: true",
             ),
             Act(
@@ -87,9 +87,7 @@ class StreamActs:
             Act(
                 name="replay_events",
                 takes=Replay,
-                run=lambda given: _none(
-                    self._updates.replay(after_ms=given.after_ms, order=given.order, last=given.last)
-                ),
+                run=self._replay,
                 help="send events again, the same frames with the same ids: {after_ms?, order?, last?}",
             ),
             Act(
@@ -111,19 +109,19 @@ class StreamActs:
             Act(
                 name="close_polygon",
                 takes=CloseCode,
-                run=self._close_polygon,
+                run=self._polygon.close_all,
                 help="close all of Polygon's sockets with that code",
             ),
             Act(
                 name="abort_polygon",
                 takes=Any,
-                run=lambda _: _none(self._polygon.abort_all()),
+                run=lambda _: self._polygon.abort_all(),
                 help="cut all of Polygon's sockets: true",
             ),
             Act(
                 name="force_disconnect",
                 takes=Any,
-                run=self._force_disconnect,
+                run=lambda _: self._polygon.force_disconnect(),
                 help="end all of Polygon's sockets with that status: true",
             ),
             Act(
@@ -135,17 +133,10 @@ class StreamActs:
             Act(
                 name="abort_data",
                 takes=Any,
-                run=lambda _: _none(self._data.abort_all()),
+                run=lambda _: self._data.abort_all(),
                 help="cut all sockets of Alpaca's data stream: true",
             ),
         ]
 
-    async def _close_polygon(self, code: int) -> None:
-        await self._polygon.close_all(code)
-
-    async def _force_disconnect(self, _: object) -> None:
-        await self._polygon.force_disconnect()
-
-
-def _none(_: object) -> None:
-    """An act has no result."""
+    def _replay(self, given: Replay) -> None:
+        self._updates.replay(after_ms=given.after_ms, order=given.order, last=given.last)

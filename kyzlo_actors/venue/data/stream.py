@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from kyzlo_actors.venue.clock import NowNs
 from kyzlo_actors.venue.control.faults import Faults
 from kyzlo_actors.venue.control.malformed import Malformed, malformed
 from kyzlo_actors.venue.data.json_shapes import Json
-from kyzlo_actors.venue.data.tape import Addressed
 from kyzlo_actors.venue.frames import CannedFrames
-from kyzlo_actors.venue.outlet import Outlet
+from kyzlo_actors.venue.outlet import MAX_SOCKETS, Outlet, abort_all, close_all
+from kyzlo_actors.venue.readers import POLICY_VIOLATION, Addressed, Readers, converse
 from kyzlo_actors.venue.scenario import Scenario, StreamsPart
 from kyzlo_actors.venue.stream_wire import (
     MAX_CLIENT_BYTES,
@@ -42,10 +41,7 @@ _ERRORS: Final[Mapping[int, str]] = {
     409: "insufficient subscription",
     410: "invalid subscribe action for this feed",
 }
-_POLICY_VIOLATION: Final = 1008
-_ABNORMAL: Final = 1006
 _DELAYED: Final = "delayed_sip"
-_MAX_SOCKETS: Final = 1_000
 
 
 @dataclass(slots=True, eq=False)
@@ -99,9 +95,9 @@ class DataStream:
         """Whether anybody is on the delayed feed."""
         return any(client.delayed for client in self._clients)
 
-    def readers(self, *, delayed: bool) -> DataReaders:
+    def readers(self, *, delayed: bool) -> Readers:
         """The readers of the real-time feeds, or of the delayed one."""
-        return DataReaders(self, delayed=delayed)
+        return Readers(self, delayed=delayed)
 
     def wants(self, channel: str, *, delayed: bool) -> bool:
         """Whether anybody there reads anything of that channel."""
@@ -127,29 +123,23 @@ class DataStream:
         for client in tuple(self._clients):
             client.outlet.offer(body.decode("utf-8", "replace") if client.wire is Wire.TEXT else body)
 
-    def abort_all(self) -> int:
-        """Cut every connection without a goodbye; returns how many."""
-        cut = tuple(self._clients)
-        for client in cut:
-            client.outlet.abort()
-        return len(cut)
+    def abort_all(self) -> None:
+        """Cut every connection without a goodbye."""
+        abort_all(client.outlet for client in self._clients)
 
     async def close_all(self, code: int) -> None:
         """Say goodbye to every connection; 1006 is to say none."""
-        if code == _ABNORMAL:
-            self.abort_all()
-        else:
-            await asyncio.gather(*(client.outlet.close(code) for client in tuple(self._clients)))
+        await close_all((client.outlet for client in self._clients), code)
 
     # ---------------------------------------------------------------- one connection
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One websocket, from upgrade to end."""
-        if len(self._clients) >= _MAX_SOCKETS:
+        if len(self._clients) >= MAX_SOCKETS:
             return web.Response(status=429)
         socket = web.WebSocketResponse(max_msg_size=MAX_CLIENT_BYTES)
         wire = Wire.MSGPACK if asks_for_msgpack(request.headers) else Wire.TEXT
-        slow = packed_events([_error(407)], wire), _POLICY_VIOLATION
+        slow = packed_events([_error(407)], wire), POLICY_VIOLATION
         client = _Client(
             Outlet(socket, request.transport, farewell=slow), wire, request.match_info.get("feed", "")
         )
@@ -161,30 +151,19 @@ class DataStream:
             if key is None or self._authenticate(
                 client, {"key": key, "secret": request.headers.get("APCA-API-SECRET-KEY")}
             ):
-                await self._converse(socket, client)
+                await converse(
+                    socket,
+                    client,
+                    auth_seconds=self._terms.data_auth_seconds,
+                    answer=lambda frame: self._answer(client, unpacked(frame)),
+                    too_late=lambda: client.refuse(404),
+                )
             else:
-                await client.outlet.close(_POLICY_VIOLATION)
+                await client.outlet.close(POLICY_VIOLATION)
         finally:
             self._clients.pop(client, None)
             await client.outlet.end()
         return socket
-
-    async def _converse(self, socket: web.WebSocketResponse, client: _Client) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._terms.data_auth_seconds
-        while True:
-            try:
-                limit = None if client.authorized else max(0.001, deadline - loop.time())
-                message = await socket.receive(limit)
-            except TimeoutError:
-                client.refuse(404)
-                await client.outlet.close(_POLICY_VIOLATION)
-                return
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                return
-            if not self._answer(client, unpacked(message.data)):
-                await client.outlet.close(_POLICY_VIOLATION)
-                return
 
     def _answer(self, client: _Client, command: Mapping[str, Any]) -> bool:
         """Answer one client frame; False when the connection has to end."""
@@ -240,22 +219,6 @@ class DataStream:
         for name, symbol in fresh:
             for frame in self._canned.play(name, symbol, self._now_ns()):
                 client.tell(frame)
-
-
-@dataclass(frozen=True, slots=True)
-class DataReaders:
-    """One group of readers, as its tape sees them."""
-
-    stream: DataStream
-    delayed: bool = field(kw_only=True)
-
-    def wants(self, channel: str) -> bool:
-        """Whether anybody reads anything of that channel."""
-        return self.stream.wants(channel, delayed=self.delayed)
-
-    def publish(self, events: Sequence[Addressed]) -> None:
-        """Send the events to who wants them."""
-        self.stream.publish(events, delayed=self.delayed)
 
 
 def _request_fault(asked: Mapping[str, Any]) -> int | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND
 from kyzlo_actors.replay.matching_messages import SessionPhase
 from kyzlo_actors.venue.data.json_shapes import (
-    Json,
     bar_event,
     cancel_event,
     correction_event,
@@ -21,23 +20,12 @@ from kyzlo_actors.venue.market.day_bars import DayBars
 from kyzlo_actors.venue.market.prints import Band, Print, VenueBar
 from kyzlo_actors.venue.market.quotes import quote_print
 from kyzlo_actors.venue.market.source import MarketSource
+from kyzlo_actors.venue.readers import Addressed, Readers
 from kyzlo_actors.venue.scenario import Scenario
 
-# Channel, symbol, event.
-Addressed = tuple[str, str, Json]
 # Minutes of each symbol whose bars are known to have been sent: one that comes again is an update.
 _REMEMBERED_MINUTES: Final = 240
 _FIRST_TAPE: Final = 1
-
-
-class Readers(Protocol):
-    """Who hears the tape."""
-
-    def wants(self, channel: str) -> bool:
-        """Whether anybody reads anything of that channel."""
-
-    def publish(self, events: Sequence[Addressed]) -> None:
-        """Send the events to who wants them."""
 
 
 class DataTape:

@@ -5,27 +5,25 @@ from __future__ import annotations
 import asyncio
 import hmac
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from kyzlo_actors.venue.clock import NowNs
 from kyzlo_actors.venue.control.behaviour import Switches
 from kyzlo_actors.venue.control.faults import Faults
 from kyzlo_actors.venue.control.malformed import Malformed, malformed
 from kyzlo_actors.venue.frames import CannedFrames
-from kyzlo_actors.venue.outlet import Outlet
-from kyzlo_actors.venue.polygon.tape import Addressed
+from kyzlo_actors.venue.outlet import MAX_SOCKETS, Outlet, abort_all, close_all
+from kyzlo_actors.venue.readers import POLICY_VIOLATION, Addressed, Readers, converse
 from kyzlo_actors.venue.scenario import PolygonPart
 
 CHANNELS: Final = ("T", "Q", "A", "AM", "LULD", "NOI", "FMV")
 _MAX_CLIENT_BYTES: Final = 256 * 1024
 _MAX_PARAMETERS: Final = 10_000
-_MAX_SOCKETS: Final = 1_000
-_POLICY_VIOLATION: Final = 1008
 # An eviction comes a moment after the newcomer was let in, as it does in reality.
 _EVICTION_SECONDS: Final = 0.1
 _NO_REAL_TIME: Final = (
@@ -87,9 +85,9 @@ class PolygonStream:
         """Whether anybody is on the delayed socket."""
         return any(client.delayed for client in self._clients)
 
-    def readers(self, *, delayed: bool) -> PolygonReaders:
+    def readers(self, *, delayed: bool) -> Readers:
         """The readers of one of the two sockets."""
-        return PolygonReaders(self, delayed=delayed)
+        return Readers(self, delayed=delayed)
 
     def wants(self, channel: str, *, delayed: bool) -> bool:
         """Whether anybody there reads anything of that channel."""
@@ -100,7 +98,7 @@ class PolygonStream:
             for name in client.held
         )
 
-    def publish(self, events: list[Addressed], *, delayed: bool) -> None:
+    def publish(self, events: Sequence[Addressed], *, delayed: bool) -> None:
         """Send the events to who wants them, a frame a reader."""
         muted = self._faults.is_on("mute_polygon")
         encoded = [
@@ -116,17 +114,15 @@ class PolygonStream:
                 self.frames_sent += 1
                 client.outlet.offer((b"[" + b",".join(wanted) + b"]").decode())
 
-    async def close_all(self, code: int) -> int:
-        """Say goodbye to every connection; returns how many."""
-        clients = tuple(self._clients)
-        await asyncio.gather(*(client.outlet.close(code) for client in clients))
-        return len(clients)
+    async def close_all(self, code: int) -> None:
+        """Say goodbye to every connection; 1006 is to say none."""
+        await close_all((client.outlet for client in self._clients), code)
 
-    async def force_disconnect(self) -> int:
-        """End every connection with the word that the vendor has for it; returns how many."""
+    async def force_disconnect(self) -> None:
+        """End every connection with the word that the vendor has for it."""
         for client in self._clients:
             client.tell([_status("force_disconnect", "Disconnected by the server.")])
-        return await self.close_all(_POLICY_VIOLATION)
+        await self.close_all(POLICY_VIOLATION)
 
     def inject(self, kind: Malformed) -> None:
         """Send everybody a broken frame."""
@@ -134,12 +130,9 @@ class PolygonStream:
         for client in self._clients:
             client.outlet.offer(body.decode("utf-8", "replace"))
 
-    def abort_all(self) -> int:
-        """Cut every connection without a goodbye; returns how many."""
-        clients = tuple(self._clients)
-        for client in clients:
-            client.outlet.abort()
-        return len(clients)
+    def abort_all(self) -> None:
+        """Cut every connection without a goodbye."""
+        abort_all(client.outlet for client in self._clients)
 
     # ---------------------------------------------------------------- one connection
 
@@ -152,7 +145,7 @@ class PolygonStream:
         return await self._serve(request, delayed=True)
 
     async def _serve(self, request: web.Request, *, delayed: bool) -> web.StreamResponse:
-        if len(self._clients) >= _MAX_SOCKETS:
+        if len(self._clients) >= MAX_SOCKETS:
             return web.Response(status=429)
         socket = web.WebSocketResponse(max_msg_size=_MAX_CLIENT_BYTES)
         await socket.prepare(request)
@@ -168,28 +161,19 @@ class PolygonStream:
         self._clients[client] = None
         try:
             client.tell([_status("connected", "Connected Successfully")])
-            await self._converse(socket, client)
+            await converse(
+                socket,
+                client,
+                auth_seconds=self._plan.auth_seconds,
+                answer=lambda frame: self._answer(client, _parsed(frame)),
+                too_late=lambda: client.tell(
+                    [_status("auth_timeout", "No authentication request received.")]
+                ),
+            )
         finally:
             self._clients.pop(client, None)
             await outlet.end()
         return socket
-
-    async def _converse(self, socket: web.WebSocketResponse, client: _Client) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._plan.auth_seconds
-        while True:
-            try:
-                limit = None if client.authorized else max(0.001, deadline - loop.time())
-                message = await socket.receive(limit)
-            except TimeoutError:
-                client.tell([_status("auth_timeout", "No authentication request received.")])
-                await client.outlet.close(_POLICY_VIOLATION)
-                return
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                return
-            if not self._answer(client, _parsed(message.data)):
-                await client.outlet.close(_POLICY_VIOLATION)
-                return
 
     def _answer(self, client: _Client, command: dict[str, Any]) -> bool:
         """Answer one client frame; False when the connection has to end."""
@@ -227,7 +211,7 @@ class PolygonStream:
             victim.authorized = False
             victim.held.clear()
             victim.tell([_status("max_connections", _TOO_MANY)])
-            victim.outlet.finish(_POLICY_VIOLATION)
+            victim.outlet.finish(POLICY_VIOLATION)
 
     def _subscribe(self, client: _Client, action: str, names: list[str]) -> None:
         """One status a parameter, all in one frame; what is held already is not answered again."""
@@ -256,22 +240,6 @@ class PolygonStream:
                 continue
             for frame in self._canned.play(channel, symbol, self._now_ns()):
                 client.tell(frame)
-
-
-@dataclass(frozen=True, slots=True)
-class PolygonReaders:
-    """The readers of one socket, as its tape sees them."""
-
-    stream: PolygonStream
-    delayed: bool = field(kw_only=True)
-
-    def wants(self, channel: str) -> bool:
-        """Whether anybody reads anything of that channel."""
-        return self.stream.wants(channel, delayed=self.delayed)
-
-    def publish(self, events: list[Addressed]) -> None:
-        """Send the events to who wants them."""
-        self.stream.publish(events, delayed=self.delayed)
 
 
 def _status(status: str, message: str) -> dict[str, Any]:

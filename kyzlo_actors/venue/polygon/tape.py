@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND
 from kyzlo_actors.replay.matching_messages import SessionPhase
@@ -15,24 +15,13 @@ from kyzlo_actors.venue.market.prints import Band, Print, VenueBar
 from kyzlo_actors.venue.market.quotes import quote_print
 from kyzlo_actors.venue.market.source import MarketSource
 from kyzlo_actors.venue.polygon.json_shapes import band_json, bar_event_json, quote_json, trade_json
+from kyzlo_actors.venue.readers import Addressed, Readers
 from kyzlo_actors.venue.scenario import MarketPart
 from kyzlo_actors.venue.timestamps import new_york_date, new_york_ns
 
-# Channel, symbol, event.
-Addressed = tuple[str, str, dict[str, Any]]
 _ROUND_LOT: Final = 100
 # The opening auction is over then.
 _OPENED_MS: Final = 1_000
-
-
-class Readers(Protocol):
-    """Who hears the tape."""
-
-    def wants(self, channel: str) -> bool:
-        """Whether anybody reads anything of that channel."""
-
-    def publish(self, events: list[Addressed]) -> None:
-        """Send the events to who wants them."""
 
 
 @dataclass(slots=True)
