@@ -10,7 +10,7 @@ from uuid import NAMESPACE_OID, uuid5
 from kyzlo_actors.domain.values import NS_PER_MILLISECOND
 from kyzlo_actors.replay.matching import MatchingEngine
 from kyzlo_actors.replay.matching_messages import CashBooked, Fill, FillBusted
-from kyzlo_actors.venue.broker.json_shapes import account_id, money, number
+from kyzlo_actors.venue.broker.json_shapes import account_id, execution_json, money, number
 from kyzlo_actors.venue.timestamps import rfc3339
 
 Json = dict[str, Any]
@@ -111,15 +111,7 @@ def _trade(fill: Fill) -> Json:
     return {
         "activity_type": "FILL",
         "type": "partial_fill" if fill.leaves_qty else "fill",
-        "order_id": fill.venue_order_id,
-        "client_order_id": fill.client_order_id,
-        "symbol": fill.symbol,
-        "side": str(fill.side),
-        "qty": number(fill.qty),
-        "price": number(fill.price),
-        "cum_qty": number(fill.cum_qty),
-        "leaves_qty": number(fill.leaves_qty),
-        "position_qty": number(fill.position_qty),
+        **execution_json(fill),
         "transaction_time": rfc3339(fill.ts, _DIGITS),
     }
 

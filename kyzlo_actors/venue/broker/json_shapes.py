@@ -9,6 +9,7 @@ from uuid import NAMESPACE_DNS, uuid5
 
 from kyzlo_actors.domain.order import ZERO
 from kyzlo_actors.domain.values import OrderClass
+from kyzlo_actors.replay.matching_messages import Fill
 from kyzlo_actors.replay.venue_order import VenueOrder
 from kyzlo_actors.venue.scenario import Scenario, SymbolPart
 from kyzlo_actors.venue.timestamps import rfc3339
@@ -91,6 +92,21 @@ def order_json(
         "hwm": _number(order.hwm),
         "subtag": None,
         "source": None,
+    }
+
+
+def execution_json(fill: Fill) -> Json:
+    """One execution, without its own id and time: each interface has names of its own for those."""
+    return {
+        "order_id": fill.venue_order_id,
+        "client_order_id": fill.client_order_id,
+        "symbol": fill.symbol,
+        "side": str(fill.side),
+        "qty": number(fill.qty),
+        "price": number(fill.price),
+        "cum_qty": number(fill.cum_qty),
+        "leaves_qty": number(fill.leaves_qty),
+        "position_qty": number(fill.position_qty),
     }
 
 

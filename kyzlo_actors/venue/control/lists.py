@@ -9,7 +9,7 @@ from typing import Any, Final
 from kyzlo_actors.replay.matching_messages import Fill
 from kyzlo_actors.venue.broker.desk import Desk
 from kyzlo_actors.venue.broker.http import BadQuery, whole_number
-from kyzlo_actors.venue.broker.json_shapes import number
+from kyzlo_actors.venue.broker.json_shapes import execution_json
 from kyzlo_actors.venue.timestamps import rfc3339
 
 _MAX_PAGE: Final = 1_000
@@ -50,16 +50,5 @@ def _page(name: str, rows: list[dict[str, Any]], start: int, total: int) -> dict
 
 
 def _fill(fill: Fill) -> dict[str, Any]:
-    return {
-        "execution_id": fill.execution_id,
-        "order_id": fill.venue_order_id,
-        "client_order_id": fill.client_order_id,
-        "symbol": fill.symbol,
-        "side": str(fill.side),
-        "qty": number(fill.qty),
-        "price": number(fill.price),
-        "cum_qty": number(fill.cum_qty),
-        "leaves_qty": number(fill.leaves_qty),
-        "position_qty": number(fill.position_qty),
-        "time": rfc3339(fill.ts, _DIGITS),
-    }
+    time = rfc3339(fill.ts, _DIGITS)
+    return {"execution_id": fill.execution_id, **execution_json(fill), "time": time}
