@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,6 +19,7 @@ from kyzlo_actors.domain.errors import BadInput, Recoverable
 
 ANSWER_SECONDS: Final = 5.0
 _ANSWER_BYTES: Final = 4 << 20
+_POLL_SECONDS: Final = 0.3
 # Where the service of ops/systemd lives.
 _SERVICE_STATE: Final = Path("/var/lib/kyzlo")
 _SERVICE_RUNTIME: Final = Path("/run/kyzlo")
@@ -89,6 +90,17 @@ def ask_status(runtime: Path) -> dict[str, Any]:
     if not answer.get("ok"):
         raise Recoverable(f"the guardian refuses: {answer.get('error')}")
     return answer
+
+
+def statuses(runtime: Path, deadline: float) -> Iterator[dict[str, Any]]:
+    """What a guardian that becomes a new process answers, a few times a second until the monotonic `deadline`."""
+    while time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+        try:
+            answer = ask_guardian(runtime, {"cmd": "status"})
+        except Recoverable:
+            continue  # between its two lives nobody listens
+        yield answer
 
 
 def symbol_rows(status: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -6,15 +6,19 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
-from kyzlo_actors.cli.admin_client import RuntimeOption, ask_guardian, checked_reason, find_directories
+from kyzlo_actors.cli.admin_client import (
+    RuntimeOption,
+    ask_guardian,
+    checked_reason,
+    find_directories,
+    statuses,
+)
 from kyzlo_actors.cli.config import JsonOption, SettingsOption
 from kyzlo_actors.domain.errors import Recoverable
-
-_POLL_SECONDS: Final = 0.5
 
 
 def resume(
@@ -46,12 +50,7 @@ def resume(
 def wait_for_trading(runtime: Path, deadline: float) -> None:
     """The guardian became a new process: wait until that one trades. Raises: Recoverable: it does not, in time."""
     last: dict[str, Any] = {}
-    while time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-        try:
-            last = ask_guardian(runtime, {"cmd": "status"})
-        except Recoverable:
-            continue  # between its two lives nobody listens
+    for last in statuses(runtime, deadline):
         if last.get("state") == "trading":
             return
         if refused := last.get("resume_refused"):

@@ -14,13 +14,12 @@ from typing import Any, Final
 
 from kyzlo_actors.bootstrap.settings_text import check_text
 from kyzlo_actors.bootstrap.toml_file import MAX_BYTES
-from kyzlo_actors.cli.admin_client import ask_guardian
+from kyzlo_actors.cli.admin_client import ask_guardian, statuses
 from kyzlo_actors.domain.errors import BadInput, Recoverable
 from kyzlo_actors.infrastructure.files import replace_durable
 
 # The guardian's own bound is 45 s.
 _CHECK_SECONDS: Final = 60.0
-_POLL_SECONDS: Final = 0.3
 _STEADY: Final = ("trading", "shut")
 _BOM: Final = "\ufeff"
 
@@ -137,12 +136,7 @@ def wait_for_start(
     """The status once the new tree is up and `is_done`. Raises: Recoverable: it is not, in time."""
     deadline = time.monotonic() + timeout_seconds
     last: dict[str, Any] = {}
-    while time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-        try:
-            last = ask_guardian(runtime, {"cmd": "status"})
-        except Recoverable:
-            continue  # between its two lives nobody listens
+    for last in statuses(runtime, deadline):
         if last.get("state") == "halted":
             raise Recoverable(
                 "the new settings are written, but it was halted meanwhile: a resume starts with them"
