@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import sqrt
+from typing import Generic, TypeVar
 
 
 class SimpleMovingAverage:
@@ -51,7 +52,79 @@ class SimpleMovingAverage:
         self.count, self._index, self._sum, self._values = int(count), int(index), total, values
 
 
-class RollingMoments:
+Part = TypeVar("Part")
+# Count, mean, and sum of the squared distances from the mean.
+_Moments = tuple[int, float, float]
+_NO_MOMENTS: _Moments = (0, 0.0, 0.0)
+
+
+class _Window(Generic[Part]):
+    """The last `period` values as two parts: the tail of the last full ring, and the head of what came since.
+
+    What a part amounts to is extended by one value at a time and never reduced, so nothing is ever taken out.
+    Amortized constant work.
+    """
+
+    __slots__ = ("_empty", "_head", "_index", "_tails", "_values", "count", "period")
+
+    def __init__(self, period: int, empty: Part) -> None:
+        if period < 1:
+            raise ValueError(f"period must be at least 1, not {period}")
+        self.period = period
+        self.count = 0
+        self._empty = empty
+        self._values = [0.0] * period
+        self._index = 0
+        self._head = empty
+        self._tails = [empty] * period
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `period` values are known."""
+        return self.count >= self.period
+
+    def save(self) -> list[float]:
+        """`[count, index, *ring]`: everything else follows from it, to the last bit."""
+        return [self.count, self._index, *self._values]
+
+    def load(self, saved: Sequence[float]) -> None:
+        """Become what `save` described. Raises: ValueError: it was saved with another period."""
+        count, index, *values = saved
+        if len(values) != self.period:
+            raise ValueError(f"saved with period {len(values)}, not {self.period}")
+        self.count, self._index, self._values = int(count), int(index), values
+        self._tails = self._tails_from(self._index)
+        self._head = self._empty
+        for value in self._values[: self._index]:
+            self._head = self._extended(self._head, value)
+
+    @property
+    def _tail(self) -> Part:
+        return self._tails[self._index]
+
+    def _extended(self, part: Part, value: float) -> Part:
+        raise NotImplementedError
+
+    def _take(self, value: float) -> None:
+        self._values[self._index] = value
+        self._head = self._extended(self._head, value)
+        self._index += 1
+        self.count += 1
+        if self._index == self.period:
+            self._index = 0
+            self._head = self._empty
+            self._tails = self._tails_from(0)
+
+    def _tails_from(self, first: int) -> list[Part]:
+        """For each place from `first` what the ring from there to its end amounts to."""
+        tails = [self._empty] * self.period
+        tail = self._empty
+        for place in range(self.period - 1, first - 1, -1):
+            tails[place] = tail = self._extended(tail, self._values[place])
+        return tails
+
+
+class RollingMoments(_Window[_Moments]):
     """Mean and standard deviation of the last `period` values, without drift and without subtraction.
 
     Taking a value out of a running variance loses digits that never come back. Here nothing is taken out: the window
@@ -60,31 +133,14 @@ class RollingMoments:
     Statistician 37, 1983). Amortized constant work; equal values give a deviation of exactly zero.
     """
 
-    __slots__ = ("_head", "_index", "_tails", "_values", "count", "period")
+    __slots__ = ()
 
     def __init__(self, period: int) -> None:
-        if period < 1:
-            raise ValueError(f"period must be at least 1, not {period}")
-        self.period = period
-        self.count = 0
-        self._values = [0.0] * period
-        self._index = 0
-        self._head = _NO_MOMENTS
-        self._tails = [_NO_MOMENTS] * period
-
-    @property
-    def is_full(self) -> bool:
-        """Whether `period` values are known."""
-        return self.count >= self.period
+        super().__init__(period, _NO_MOMENTS)
 
     def update(self, value: float) -> None:
         """Take one value."""
-        self._values[self._index] = value
-        self._head = _with(self._head, value)
-        self._index += 1
-        self.count += 1
-        if self._index == self.period:
-            self._begin_round()
+        self._take(value)
 
     @property
     def mean(self) -> float | None:
@@ -100,33 +156,15 @@ class RollingMoments:
             return None
         return sqrt(self._joined()[2] / (self.period - ddof))
 
-    def save(self) -> list[float]:
-        """`[count, index, *ring]`: everything else follows from it, to the last bit."""
-        return [self.count, self._index, *self._values]
-
-    def load(self, saved: Sequence[float]) -> None:
-        """Become what `save` described. Raises: ValueError: it was saved with another period."""
-        self.count, self._index, self._values = _loaded(saved, self.period)
-        self._tails = self._tails_of(self._index)
-        self._head = _NO_MOMENTS
-        for value in self._values[: self._index]:
-            self._head = _with(self._head, value)
-
-    def _begin_round(self) -> None:
-        self._index = 0
-        self._head = _NO_MOMENTS
-        self._tails = self._tails_of(0)
-
-    def _tails_of(self, first: int) -> list[_Moments]:
-        """For each place from `first` the moments of the ring from there to its end."""
-        tails = [_NO_MOMENTS] * self.period
-        tail = _NO_MOMENTS
-        for place in range(self.period - 1, first - 1, -1):
-            tails[place] = tail = _with(tail, self._values[place])
-        return tails
+    def _extended(self, part: _Moments, value: float) -> _Moments:
+        count, mean, squares = part
+        count += 1
+        delta = value - mean
+        mean += delta / count
+        return count, mean, squares + delta * (value - mean)
 
     def _joined(self) -> _Moments:
-        count_a, mean_a, squares_a = self._tails[self._index]
+        count_a, mean_a, squares_a = self._tail
         count_b, mean_b, squares_b = self._head
         count = count_a + count_b
         delta = mean_b - mean_a
@@ -134,7 +172,7 @@ class RollingMoments:
         return count, mean_a + delta * share, squares_a + squares_b + delta * delta * count_a * share
 
 
-class RollingExtreme:
+class RollingExtreme(_Window[float | None]):
     """The largest (`pick` is max) or smallest (min) of the last `period` values.
 
     The largest of the tail of the last full ring and of the values since (M. van Herk, "A fast algorithm for local
@@ -142,74 +180,21 @@ class RollingExtreme:
     Amortized constant work.
     """
 
-    __slots__ = ("_head", "_index", "_pick", "_tails", "_values", "count", "period")
+    __slots__ = ("_pick",)
 
     def __init__(self, period: int, pick: Callable[[float, float], float]) -> None:
-        if period < 1:
-            raise ValueError(f"period must be at least 1, not {period}")
-        self.period = period
-        self.count = 0
+        super().__init__(period, None)
         self._pick = pick
-        self._values = [0.0] * period
-        self._index = 0
-        self._head: float | None = None
-        self._tails = [0.0] * period
 
     def update(self, value: float) -> float | None:
         """Take one value; the extreme, or None while fewer than `period` values are known."""
-        self._values[self._index] = value
-        self._head = value if self._head is None else self._pick(self._head, value)
-        self._index += 1
-        self.count += 1
-        if self._index == self.period:
-            self._index = 0
-            self._head = None
-            self._tails = self._tails_of(0)
+        self._take(value)
         return self.value
 
     @property
     def value(self) -> float | None:
         """The extreme, or None while fewer than `period` values are known."""
-        if self.count < self.period:
-            return None
-        tail = self._tails[self._index]
-        return tail if self._head is None else self._pick(tail, self._head)
+        return self._extended(self._head, self._tail) if self.is_full and self._tail is not None else None
 
-    def save(self) -> list[float]:
-        """`[count, index, *ring]`."""
-        return [self.count, self._index, *self._values]
-
-    def load(self, saved: Sequence[float]) -> None:
-        """Become what `save` described. Raises: ValueError: it was saved with another period."""
-        self.count, self._index, self._values = _loaded(saved, self.period)
-        self._tails = self._tails_of(self._index)
-        self._head = None
-        for value in self._values[: self._index]:
-            self._head = value if self._head is None else self._pick(self._head, value)
-
-    def _tails_of(self, first: int) -> list[float]:
-        tails = [0.0] * self.period
-        tail = self._values[-1]
-        for place in range(self.period - 1, first - 1, -1):
-            tails[place] = tail = self._pick(tail, self._values[place])
-        return tails
-
-
-# Count, mean, and sum of the squared distances from the mean.
-_Moments = tuple[int, float, float]
-_NO_MOMENTS: _Moments = (0, 0.0, 0.0)
-
-
-def _with(moments: _Moments, value: float) -> _Moments:
-    count, mean, squares = moments
-    count += 1
-    delta = value - mean
-    mean += delta / count
-    return count, mean, squares + delta * (value - mean)
-
-
-def _loaded(saved: Sequence[float], period: int) -> tuple[int, int, list[float]]:
-    count, index, *values = saved
-    if len(values) != period:
-        raise ValueError(f"saved with period {len(values)}, not {period}")
-    return int(count), int(index), values
+    def _extended(self, part: float | None, value: float) -> float | None:
+        return value if part is None else self._pick(part, value)
