@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from alpaca.common.exceptions import APIError
 from alpaca.trading.client import TradingClient
 from alpaca.trading.models import Order, TradeUpdate
 from alpaca.trading.requests import LimitOrderRequest, MarketOrderRequest
@@ -35,13 +34,6 @@ SCENARIO: dict[str, Any] = {
 }
 
 
-def broker(venue: RunningVenue) -> TradingClient:
-    """alpaca-py without its retries."""
-    client = TradingClient("K", "S", paper=True, url_override=venue.url)
-    client._retry = 0
-    return client
-
-
 def market_order(client: TradingClient, **fields: Any) -> Order:
     """One share of AAA bought at the market, today, unless the fields say otherwise."""
     given = {"symbol": "AAA", "qty": 1, "side": "buy", "time_in_force": "day", **fields}
@@ -56,15 +48,6 @@ def limit_order(client: TradingClient, **fields: Any) -> Order:
     order = client.submit_order(LimitOrderRequest(**given))
     assert isinstance(order, Order)
     return order
-
-
-def refusal(call: Callable[[], Any]) -> tuple[int, int, str]:
-    """HTTP status, code and message of the error that `call` must end in."""
-    try:
-        call()
-    except APIError as fault:
-        return fault.status_code, fault.code, fault.message
-    raise AssertionError("nothing was refused")
 
 
 class Updates:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.clients import SCENARIO, broker, market_order
+from tests.conformance.clients import SCENARIO, market_order
 from tests.conformance.renamed import conformance_scenario
+from tests.venue.broker_client import broker
 
 if TYPE_CHECKING:
     from tests.venue.conftest import StartVenue

@@ -13,7 +13,8 @@ import pytest
 import websocket
 from alpaca.trading.requests import ReplaceOrderRequest
 
-from tests.conformance.clients import SCENARIO, broker, fed, limit_order, listening, market_order, refusal
+from tests.conformance.clients import SCENARIO, fed, limit_order, listening, market_order
+from tests.venue.broker_client import broker, refusal
 
 if TYPE_CHECKING:
     from tests.venue.conftest import StartVenue

@@ -14,7 +14,8 @@ from alpaca.trading.requests import (
     TrailingStopOrderRequest,
 )
 
-from tests.conformance.clients import SCENARIO, broker, limit_order, listening, market_order, refusal
+from tests.conformance.clients import SCENARIO, limit_order, listening, market_order
+from tests.venue.broker_client import broker, refusal
 
 if TYPE_CHECKING:
     from tests.venue.conftest import StartVenue

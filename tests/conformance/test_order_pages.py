@@ -8,7 +8,8 @@ import pytest
 from alpaca.trading.models import Order
 from alpaca.trading.requests import GetOrdersRequest, StopLossRequest, TakeProfitRequest
 
-from tests.conformance.clients import SCENARIO, broker, limit_order
+from tests.conformance.clients import SCENARIO, limit_order
+from tests.venue.broker_client import broker
 
 if TYPE_CHECKING:
     from tests.venue.conftest import StartVenue

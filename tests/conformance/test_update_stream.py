@@ -8,7 +8,8 @@ import msgpack
 import pytest
 import websocket
 
-from tests.conformance.clients import SCENARIO, broker, listening, market_order
+from tests.conformance.clients import SCENARIO, listening, market_order
+from tests.venue.broker_client import broker
 
 if TYPE_CHECKING:
     from tests.venue.conftest import RunningVenue, StartVenue
